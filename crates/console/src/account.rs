@@ -1,16 +1,16 @@
 //! One's own account: what opens it, where it is open, and its tokens.
 
 use askama::Template;
-use gate::Method as Shown;
-use http::Method;
+use gate::{Method as Shown, Operation};
+use http::{Method, StatusCode};
 use identity::ops::account::{ACCOUNT_ME, GetMe};
 use identity::ops::command_line::{AgreeToDevice, DenyDevice};
 use identity::ops::factors::{AddPasskey, ConfirmTotp, FACTORS_LIST, ListFactors, OfferTotp, RemoveFactor, RenewRecoveryCodes};
 use identity::ops::passwords::ChangeOwnPassword;
 use identity::ops::sessions::{DeleteSession, ListSessions, SESSIONS_LIST};
 use identity::ops::tokens::{CreateToken, ListTokens, RevokeToken, TOKENS_LIST};
-use identity::{Ceremony, Factors, Identity, Me, PageWish, Session, Token, TokenWish};
-use kernel::{Micros, Problem, Secret};
+use identity::{Ceremony, Factors, Identity, Me, PageWish, Session, Token, TokenWish, TotpOffer};
+use kernel::{Kind, Micros, Problem, Secret};
 use qrcode::QrCode;
 use qrcode::render::svg;
 use wire::{Answer, Chosen, Door, Inbound};
@@ -18,6 +18,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 use crate::board::part;
 use crate::clients::{Clients, Settings};
 use crate::listing::asked;
+use crate::once::{Make, Once};
 use crate::page::{moment, page, redirect};
 
 /// Where the page is.
@@ -84,6 +85,12 @@ struct TotpTemplate<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "totp_again.html")]
+struct TotpAgainTemplate<'a> {
+    fault: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "codes.html")]
 struct CodesTemplate<'a> {
     what: &'a str,
@@ -100,11 +107,11 @@ struct TokenTemplate<'a> {
 }
 
 /// Adds the pages.
-pub fn routes(door: &mut Door, identity: &Identity, clients: &Clients) {
+pub fn routes(door: &mut Door, identity: &Identity, clients: &Clients, once: &Once) {
     overview(door, identity);
-    codes(door, identity);
-    passkeys(door, identity);
-    tokens(door, identity, clients);
+    codes(door, identity, once);
+    passkeys(door, identity, once);
+    tokens(door, identity, clients, once);
     rest(door, identity);
     device(door, identity);
 }
@@ -138,46 +145,66 @@ fn overview(door: &mut Door, identity: &Identity) {
     });
 }
 
-fn codes(door: &mut Door, identity: &Identity) {
+fn codes(door: &mut Door, identity: &Identity, once: &Once) {
     let room = identity.clone();
     let offer = move |inbound: &Inbound| {
         // The host names the account in the app: no character of it needs to be escaped in an address.
-        Ok(OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") })
+        Ok((OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") }, ()))
     };
-    door.route(Method::POST, "/account/totp", offer, |offer| {
-        let uri = offer.uri.expose_text().unwrap_or_default();
-        let code = QrCode::new(uri).map_err(|error| Problem::internal("the QR code could not be made", error))?;
-        let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
-        let qr = format!("data:image/svg+xml;base64,{}", wire::base64_text(drawn.as_bytes()));
-        page(&TotpTemplate { typed: offer.typed.expose_text().unwrap_or_default(), uri, qr: &qr })
-    });
-    let room = identity.clone();
-    let confirm = move |inbound: &Inbound| {
-        Ok(ConfirmTotp { room: room.clone(), code: Secret::from(inbound.form()?.need("code")?.to_owned()) })
-    };
-    door.route(Method::POST, "/account/totp/confirm", confirm, |codes| shown_codes("One-time codes are set up.", &codes));
+    once.form(door, "/account/totp", offer, |offer, ()| Some(Box::new(move || shown_offer(&offer))));
+    confirm_code(door, identity, once);
     let room = identity.clone();
     let renew = move |inbound: &Inbound| {
         inbound.form()?.sure()?;
-        Ok(RenewRecoveryCodes { room: room.clone() })
+        Ok((RenewRecoveryCodes { room: room.clone() }, ()))
     };
-    door.route(Method::POST, "/account/recovery-codes", renew, |codes| shown_codes("Your old recovery codes are void.", &codes));
+    once.form(door, "/account/recovery-codes", renew, |codes, ()| shown_codes("Your old recovery codes are void.", codes));
+}
+
+/// A wrong code is asked for again: what the app was given stands, and is shown nowhere any more.
+fn confirm_code(door: &mut Door, identity: &Identity, once: &Once) {
+    let (room, once) = (identity.clone(), once.clone());
+    door.choice(Method::POST, "/account/totp/confirm", &[ConfirmTotp::ACTION], move |inbound| {
+        let confirm = ConfirmTotp { room: room.clone(), code: Secret::from(inbound.form()?.need("code")?.to_owned()) };
+        let once = once.clone();
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                match visitor.call(confirm).await {
+                    Ok(codes) => once.lead_on(visitor, shown_codes("One-time codes are set up.", codes)),
+                    Err(problem) if problem.kind() == Kind::Invalid => {
+                        let mut answer = page(&TotpAgainTemplate { fault: problem.message() })?;
+                        *answer.status_mut() = StatusCode::BAD_REQUEST;
+                        Ok(answer)
+                    }
+                    Err(problem) => Err(problem),
+                }
+            })
+        }))
+    });
+}
+
+fn shown_offer(offer: &TotpOffer) -> Result<Answer, Problem> {
+    let uri = offer.uri.expose_text().unwrap_or_default();
+    let code = QrCode::new(uri).map_err(|error| Problem::internal("the QR code could not be made", error))?;
+    let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
+    let qr = format!("data:image/svg+xml;base64,{}", wire::base64_text(drawn.as_bytes()));
+    page(&TotpTemplate { typed: offer.typed.expose_text().unwrap_or_default(), uri, qr: &qr })
 }
 
 /// Recovery codes are shown once; without new ones there is nothing to show.
-fn shown_codes(what: &str, codes: &[Secret]) -> Result<Answer, Problem> {
+fn shown_codes(what: &'static str, codes: Vec<Secret>) -> Option<Make> {
     if codes.is_empty() {
-        return Ok(redirect(PAGE));
+        return None;
     }
-    page(&CodesTemplate { what, codes: codes.iter().filter_map(Secret::expose_text).collect() })
+    Some(Box::new(move || page(&CodesTemplate { what, codes: codes.iter().filter_map(Secret::expose_text).collect() })))
 }
 
-fn passkeys(door: &mut Door, identity: &Identity) {
+fn passkeys(door: &mut Door, identity: &Identity, once: &Once) {
     let room = identity.clone();
     let add = move |inbound: &Inbound| {
         let form = inbound.form()?;
         let bytes = |name: &str| wire::from_base64url(form.need(name)?);
-        Ok(AddPasskey {
+        let add = AddPasskey {
             room: room.clone(),
             label: form.need("label")?.to_owned(),
             ceremony: Secret::from(form.need("ceremony")?.to_owned()),
@@ -185,9 +212,10 @@ fn passkeys(door: &mut Door, identity: &Identity) {
             host: inbound.host().to_owned(),
             client_data: bytes("client_data")?,
             attestation_object: bytes("attestation_object")?,
-        })
+        };
+        Ok((add, ()))
     };
-    door.route(Method::POST, "/account/passkeys", add, |(_, codes)| shown_codes("The passkey is registered.", &codes));
+    once.form(door, "/account/passkeys", add, |(_, codes), ()| shown_codes("The passkey is registered.", codes));
     let room = identity.clone();
     let remove = move |inbound: &Inbound| {
         let form = inbound.form()?;
@@ -197,7 +225,7 @@ fn passkeys(door: &mut Door, identity: &Identity) {
     door.route(Method::POST, "/account/factors/remove", remove, |()| Ok(redirect(PAGE)));
 }
 
-fn tokens(door: &mut Door, identity: &Identity, clients: &Clients) {
+fn tokens(door: &mut Door, identity: &Identity, clients: &Clients, once: &Once) {
     let room = identity.clone();
     let create = move |inbound: &Inbound| {
         let form = inbound.form()?;
@@ -214,14 +242,17 @@ fn tokens(door: &mut Door, identity: &Identity, clients: &Clients) {
         Ok((CreateToken { room: room.clone(), wish }, inbound.origin()))
     };
     let clients = clients.clone();
-    door.route_with(Method::POST, "/account/tokens", create, move |minted, url| {
-        let secret = minted.secret.expose_text().unwrap_or_default();
-        page(&TokenTemplate {
-            label: &minted.token.label,
-            secret,
-            settings: clients.settings(&url, secret),
-            ends: moment(minted.token.expires_at),
-        })
+    once.form(door, "/account/tokens", create, move |minted, url: String| {
+        let clients = clients.clone();
+        Some(Box::new(move || {
+            let secret = minted.secret.expose_text().unwrap_or_default();
+            page(&TokenTemplate {
+                label: &minted.token.label,
+                secret,
+                settings: clients.settings(&url, secret),
+                ends: moment(minted.token.expires_at),
+            })
+        }))
     });
     let room = identity.clone();
     let revoke = move |inbound: &Inbound| {

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 
 use ::audit::ops::{Prove, Proven, Search, Which};
-use ::audit::{Filter, Page, RecordView};
+use ::audit::{Audit, Filter, Page, RecordView};
 use askama::Template;
+use gate::{Operation, Visitor};
 use http::Method;
 use kernel::{Micros, Problem};
-use wire::{Answer, Door, Inbound};
+use policy::{NameThings, Policy};
+use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, part};
-use crate::page::{moment, page_in};
+use crate::names::{Names, Wanted};
+use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
+use crate::timeline::{Account, account};
 
 const PAGE: &str = "/console/audit";
 const ROWS: usize = 50;
@@ -22,7 +26,7 @@ const FACET_COUNT: usize = 500;
 const FACET_ROWS: usize = 8;
 /// What the form asks for, in the order of its fields.
 const FIELDS: [(&str, &str, &str); 7] = [
-    ("who", "Who", "an account's id"),
+    ("who", "Who", "an account's id or name"),
     ("what", "What", "runs.* or runs.log"),
     ("outcome", "Outcome", "done, failed, aborted, refused"),
     ("resource", "To what", "an id"),
@@ -46,7 +50,7 @@ struct AuditTemplate {
 /// The values of one field among what fits, the most frequent first.
 struct Facet {
     label: &'static str,
-    /// Value, how often, and where it alone is shown.
+    /// Value, or how it is called; how often, and where it alone is shown.
     values: Vec<(String, usize, String)>,
 }
 
@@ -70,37 +74,86 @@ struct RecordTemplate {
 
 /// Adds the pages.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
-    let room = rooms.audit.clone();
-    let search = move |inbound: &Inbound| {
-        let query = Query::of(inbound)?;
-        let filter = Filter {
-            caller: query.text("who"),
-            action: query.text("what"),
-            status: query.text("outcome"),
-            resource: query.text("resource"),
-            entry: query.text("entry"),
-            from: query.time("from")?,
-            to: query.time("to")?,
-            text: query.text("text"),
-            ..Filter::default()
-        };
+    let behind = (rooms.audit.clone(), rooms.policy.clone());
+    door.choice(Method::GET, PAGE, &[Search::ACTION, NameThings::ACTION], move |inbound| {
+        let (behind, query) = (behind.clone(), Query::of(inbound)?);
+        let filter = filter(&query)?;
         let number = |text: &str| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
         let before = query.get("before").map(number).transpose()?;
-        let search = Search { room: room.clone(), filter, before, limit_count: FACET_COUNT };
-        Ok((search, (query, inbound.workspace().to_owned())))
-    };
-    door.route_with(Method::GET, PAGE, search, |found, (query, workspace)| log_page(&workspace, &query, &found));
-    let room = rooms.audit.clone();
-    let prove = move |inbound: &Inbound| {
+        Ok(Chosen::verbs(move |visitor| Box::pin(async move { found(visitor, behind, (filter, before), &query).await })))
+    });
+    let behind = (rooms.audit.clone(), rooms.policy.clone());
+    door.choice(Method::GET, &format!("{PAGE}/{{index}}"), &[Prove::ACTION, NameThings::ACTION], move |inbound| {
+        let (room, policy) = behind.clone();
         let index =
             inbound.path("index").parse().map_err(|_| Problem::not_found("records are named by their place in the log"))?;
-        Ok((Prove { room: room.clone(), which: Which::Index(index) }, inbound.workspace().to_owned()))
-    };
-    let at = format!("{PAGE}/{{index}}");
-    door.route_with(Method::GET, &at, prove, |proven, workspace| {
-        let Proven { index, record, proof, verifier_key } = proven;
-        record_page(&workspace, (index, &record), (proof, verifier_key), ("The log", PAGE), Vec::new())
+        Ok(Chosen::verbs(move |visitor| {
+            Box::pin(async move {
+                let Proven { index, record, proof, verifier_key } =
+                    visitor.call(Prove { room, which: Which::Index(index) }).await?;
+                let facts = facts(visitor, &policy, &viewed(&record)?).await?;
+                record_page(visitor.workspace(), (index, &record), (proof, verifier_key), ("The log", PAGE), facts)
+            })
+        }))
     });
+}
+
+fn filter(query: &Query) -> Result<Filter, Problem> {
+    Ok(Filter {
+        caller: query.text("who"),
+        action: query.text("what"),
+        status: query.text("outcome"),
+        resource: query.text("resource"),
+        entry: query.text("entry"),
+        from: query.time("from")?,
+        to: query.time("to")?,
+        text: query.text("text"),
+        ..Filter::default()
+    })
+}
+
+async fn found(
+    visitor: &Visitor,
+    (room, policy): (Audit, Policy),
+    (filter, before): (Filter, Option<u64>),
+    query: &Query,
+) -> Result<Answer, Problem> {
+    let who = filter.caller.clone();
+    let found = visitor.call(Search { room, filter, before, limit_count: FACET_COUNT }).await?;
+    // Records have ids. Who searched by a name is led to the id that it is.
+    if let Some(who) = who.filter(|_| found.hits.is_empty() && before.is_none())
+        && let Account::Is(id) = account(visitor, policy.clone(), &who).await?
+        && id != who
+    {
+        return Ok(redirect_in(visitor.workspace(), &query.with("who", &id).at(PAGE)));
+    }
+    let views = found.hits.iter().map(|hit| viewed(&hit.record)).collect::<Result<Vec<_>, _>>()?;
+    let mut wanted = Wanted::default();
+    for view in views.iter().take(ROWS) {
+        wanted.thing(&view.target, &view.action, view.resource.as_deref().unwrap_or_default());
+    }
+    for view in &views {
+        wanted.id(&view.caller.id);
+    }
+    let names = wanted.named(visitor, &policy).await?;
+    log_page(visitor.workspace(), query, (&found, &views), &names)
+}
+
+/// What a record's ids are of.
+async fn facts(visitor: &Visitor, policy: &Policy, view: &RecordView<'_>) -> Result<Vec<(&'static str, String)>, Problem> {
+    let (resource, workspace) = (view.resource.as_deref().unwrap_or_default(), view.workspace.as_deref().unwrap_or_default());
+    let mut wanted = Wanted::default();
+    wanted.id(&view.caller.id);
+    wanted.id(workspace);
+    wanted.thing(&view.target, &view.action, resource);
+    let names = wanted.named(visitor, policy).await?;
+    let done_to = names.thing(&view.target, &view.action, resource);
+    let to_what = if done_to.beside.is_empty() { done_to.text } else { names.after(resource) };
+    let mut facts = vec![("Who", names.after(&view.caller.id)), ("To what", to_what)];
+    if !workspace.is_empty() {
+        facts.push(("Where", names.after(workspace)));
+    }
+    Ok(facts)
 }
 
 /// Where records of a verb since some moment are listed.
@@ -108,16 +161,20 @@ pub fn search_for(verb: &str, from: Micros) -> String {
     format!("{PAGE}?what={}&outcome=done&from={}", part(verb), part(&wire::time_text(from)))
 }
 
-fn log_page(workspace: &str, query: &Query, found: &Page) -> Result<Answer, Problem> {
-    let views = found.hits.iter().map(|hit| viewed(&hit.record)).collect::<Result<Vec<_>, _>>()?;
+fn log_page(
+    workspace: &str,
+    query: &Query,
+    (found, views): (&Page, &[RecordView<'_>]),
+    names: &Names,
+) -> Result<Answer, Problem> {
     // More fit than are shown: the next page begins behind the last that is.
     let more = found.hits.get(ROWS - 1).filter(|_| found.hits.len() > ROWS).map(|last| last.index);
     let next = more.or(found.next_before);
-    let shown = found.hits.iter().zip(&views).take(ROWS).map(|(hit, view)| row(hit.index, view));
+    let shown = found.hits.iter().zip(views).take(ROWS).map(|(hit, view)| row(hit.index, view, names));
     let facets = [
-        facet(query, ("what", "What"), views.iter().map(|view| view.action.to_string())),
-        facet(query, ("who", "Who"), views.iter().map(|view| view.caller.id.to_string())),
-        facet(query, ("outcome", "Outcome"), views.iter().filter_map(|view| Some(view.status.as_ref()?.to_string()))),
+        facet(query, ("what", "What"), views.iter().map(|view| view.action.to_string()), names),
+        facet(query, ("who", "Who"), views.iter().map(|view| view.caller.id.to_string()), names),
+        facet(query, ("outcome", "Outcome"), views.iter().filter_map(|view| Some(view.status.as_ref()?.to_string())), names),
     ];
     let template = AuditTemplate {
         fields: FIELDS.iter().map(|(name, label, hint)| (*name, *label, *hint, query.text(name).unwrap_or_default())).collect(),
@@ -139,7 +196,8 @@ fn log_page(workspace: &str, query: &Query, found: &Page) -> Result<Answer, Prob
 /// What stands there instead of records: that there is none, or how far was looked.
 fn nothing_fits(query: &Query, found: &Page) -> String {
     let Some(until) = found.next_before else {
-        return "No record fits. Records have ids, not names: search by an account's id.".to_owned();
+        return "No record fits. Records have ids, not names: an account is found by its name too where you may look accounts up, all else by its id."
+            .to_owned();
     };
     let from = query.get("before").and_then(|text| text.parse().ok()).unwrap_or(found.size).min(found.size).saturating_sub(1);
     format!(
@@ -148,7 +206,12 @@ fn nothing_fits(query: &Query, found: &Page) -> String {
 }
 
 /// How often each value stands among what fits, and where that alone is shown; none where there is nothing to choose.
-fn facet(query: &Query, (name, label): (&'static str, &'static str), values: impl Iterator<Item = String>) -> Option<Facet> {
+fn facet(
+    query: &Query,
+    (name, label): (&'static str, &'static str),
+    values: impl Iterator<Item = String>,
+    names: &Names,
+) -> Option<Facet> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for value in values {
         *counts.entry(value).or_default() += 1;
@@ -160,12 +223,13 @@ fn facet(query: &Query, (name, label): (&'static str, &'static str), values: imp
     all.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let link = |(value, count): (String, usize)| {
         let href = query.without("before").with(name, &value).at(PAGE);
-        (value, count, href)
+        let called = names.of(&value).map(str::to_owned);
+        (called.unwrap_or(value), count, href)
     };
     Some(Facet { label, values: all.into_iter().take(FACET_ROWS).map(link).collect() })
 }
 
-fn row(index: u64, view: &RecordView<'_>) -> Vec<Cell> {
+fn row(index: u64, view: &RecordView<'_>, names: &Names) -> Vec<Cell> {
     let status = view.status.as_deref().unwrap_or("begun").to_owned();
     let tone = match status.as_str() {
         "refused" => Tone::Wait,
@@ -175,10 +239,10 @@ fn row(index: u64, view: &RecordView<'_>) -> Vec<Cell> {
     vec![
         Cell::link(index.to_string(), format!("{PAGE}/{index}")),
         Cell::text(moment(Micros(view.at))),
-        Cell::link(view.caller.id.clone(), format!("{PAGE}?who={}", part(&view.caller.id))),
+        names.account(&view.caller.id, format!("{PAGE}?who={}", part(&view.caller.id))),
         Cell::text(view.action.clone()),
         Cell::state(view.problem.as_ref().map_or_else(|| status.clone(), |problem| format!("{status}: {problem}")), tone),
-        Cell::text(format!("{} {}", view.target, view.resource.as_deref().unwrap_or_default())),
+        names.thing(&view.target, &view.action, view.resource.as_deref().unwrap_or_default()),
     ]
 }
 
@@ -271,7 +335,7 @@ mod tests {
     async fn a_search_that_has_only_stopped_looking_says_so_and_goes_on() {
         let said = async |query: &str, next_before| {
             let found = Page { hits: Vec::new(), next_before, size: 900_000 };
-            let page = log_page("default", &Query::parse(query), &found).unwrap();
+            let page = log_page("default", &Query::parse(query), (&found, &[]), &Names::default()).unwrap();
             let bytes = axum::body::to_bytes(page.into_body(), 1 << 20).await.unwrap();
             String::from_utf8(bytes.to_vec()).unwrap()
         };

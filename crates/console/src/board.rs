@@ -50,12 +50,14 @@ pub struct Cell {
     pub href: String,
     /// How that stands.
     pub tone: Tone,
+    /// What stands beside a name, less loudly: its id. Empty for nothing.
+    pub beside: String,
 }
 
 impl Cell {
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), href: String::new(), tone: Tone::Plain }
+        Self { text: text.into(), href: String::new(), tone: Tone::Plain, beside: String::new() }
     }
 
     /// A text that leads somewhere.
@@ -66,6 +68,12 @@ impl Cell {
     /// A state.
     pub fn state(text: impl Into<String>, tone: Tone) -> Self {
         Self { tone, ..Self::text(text) }
+    }
+
+    /// The same with an id beside it.
+    #[must_use]
+    pub fn beside(self, id: impl Into<String>) -> Self {
+        Self { beside: id.into(), ..self }
     }
 
     /// The class in the style sheet.

@@ -11,6 +11,7 @@ use identity::ops::account::{ACCOUNT_ME, GetMe};
 use kernel::Micros;
 use wire::{Chosen, Door, Inbound};
 
+use crate::once::Once;
 use crate::page::{moment, page, redirect};
 
 /// Where the page is.
@@ -55,7 +56,7 @@ struct EnrolmentTemplate<'a> {
 }
 
 /// Adds the pages.
-pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices) {
+pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices, once: &Once) {
     let (accounts, room) = (identity.clone(), devices.clone());
     door.choice(Method::GET, PAGE, &[ACCOUNT_ME, OWN], move |_| {
         let (accounts, room) = (accounts.clone(), room.clone());
@@ -69,9 +70,11 @@ pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices) {
     });
     let room = devices.clone();
     let invite = move |inbound: &Inbound| Ok((Invite { room: room.clone() }, inbound.origin()));
-    door.route_with(Method::POST, "/account/devices/enrolment", invite, |leave, url| {
-        let secret = leave.secret.expose_text().unwrap_or_default();
-        page(&EnrolmentTemplate { secret, url: &url, ends: moment(leave.expires_at) })
+    once.form(door, "/account/devices/enrolment", invite, |leave, url: String| {
+        Some(Box::new(move || {
+            let secret = leave.secret.expose_text().unwrap_or_default();
+            page(&EnrolmentTemplate { secret, url: &url, ends: moment(leave.expires_at) })
+        }))
     });
     let room = devices.clone();
     let revoke = move |inbound: &Inbound| {

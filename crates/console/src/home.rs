@@ -4,7 +4,9 @@ use ::audit::ops::Search;
 use ::audit::{Filter, PAGE_COUNT_MAX};
 use admission::Standing;
 use admission::ops::ListStandings;
+use artifacts::GetKeysStatus;
 use askama::Template;
+use backup::ops::ListRuns;
 use data::Which;
 use data::ops::SearchDatasets;
 use gate::{Action, DataState, Operation, Permit, Target, Visitor};
@@ -20,7 +22,8 @@ use crate::Rooms;
 use crate::account::own_tokens;
 use crate::audit::{search_for, viewed};
 use crate::board::{ActingTable, Cell, Table, Tone, called, counted, first_of, if_allowed, part};
-use crate::home_grave::{alerts, detections, others_log_ins, own_log_ins};
+use crate::home_grave::{alerts, detections, others_log_ins, own_log_ins, vault};
+use crate::names::Wanted;
 use crate::page::{moment, page_in};
 use crate::{datasets, models};
 
@@ -93,6 +96,8 @@ pub fn routes(door: &mut Door, rooms: &Rooms, has_mlflow_page: bool) {
         ListTokens::ACTION,
         OwnLogIns::ACTION,
         ExplainLogIns::ACTION,
+        GetKeysStatus::ACTION,
+        ListRuns::ACTION,
     ];
     let places = if has_mlflow_page { &["/console"][..] } else { &["/console", "/"][..] };
     for place in places {
@@ -111,6 +116,7 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
         alerts,
         found,
         asked,
+        vault,
         log_ins,
         others,
         waiting,
@@ -125,6 +131,7 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
         alerts(visitor, rooms),
         detections(visitor, rooms),
         elevations(visitor, rooms),
+        vault(visitor, rooms),
         own_log_ins(visitor, rooms, now),
         others_log_ins(visitor, rooms, now),
         data_held_back(visitor, rooms, ("data", "Data that waits for somebody", DataState::Quarantined)),
@@ -137,7 +144,7 @@ async fn home(visitor: &Visitor, rooms: &Rooms, with_mlflow: bool) -> Result<Ans
         changes(visitor, rooms, now),
     )?;
     let alerts = alerts.filter(|table| !table.rows.is_empty());
-    let needs = [found, asked, log_ins, others, waiting, refused, models_waiting, models_refused, waivers, tokens];
+    let needs = [found, vault, asked, log_ins, others, waiting, refused, models_waiting, models_refused, waivers, tokens];
     let needs = needs.into_iter().flatten().filter(|table| !table.rows.is_empty()).collect();
     let health = [health, changes].into_iter().flatten().collect();
     let mlflow = if with_mlflow { crate::runs::mlflow_page(visitor.workspace(), "experiments") } else { String::new() };
@@ -246,14 +253,22 @@ async fn changes(visitor: &Visitor, rooms: &Rooms, now: Micros) -> Result<Option
     let Some(found) = if_allowed(visitor, search).await? else { return Ok(None) };
     let mut rows = Vec::new();
     let views = found.hits.iter().map(|hit| viewed(&hit.record)).collect::<Result<Vec<_>, _>>()?;
-    for (what, verb) in CHANGES {
+    let newest = CHANGES.map(|(what, verb)| {
         let mut of_kind = views.iter().filter(|view| view.action == verb);
-        let Some(newest) = of_kind.next() else { continue };
+        of_kind.next().map(|newest| (what, verb, newest, 1 + of_kind.count()))
+    });
+    let mut wanted = Wanted::default();
+    for (_, _, newest, _) in newest.iter().flatten() {
+        wanted.id(&newest.caller.id);
+    }
+    let names = wanted.named(visitor, &rooms.policy).await?;
+    for (what, verb, newest, count) in newest.into_iter().flatten() {
+        let by = &newest.caller.id;
         rows.push(vec![
             Cell::link(what, search_for(verb, from)),
-            Cell::text((1 + of_kind.count()).to_string()),
+            Cell::text(count.to_string()),
             Cell::text(moment(Micros(newest.at))),
-            Cell::link(newest.caller.id.to_string(), format!("/console/audit/timeline?who={}", part(&newest.caller.id))),
+            names.account(by, format!("/console/audit/timeline?who={}", part(by))),
         ]);
     }
     let title = if found.next_before.is_some() { "The newest 1,000 changes" } else { "What changed in a day" };
@@ -298,7 +313,7 @@ fn health_table(all: &[observe::HealthOf]) -> Table {
         };
         vec![
             Cell::state(one.state.word(), tone),
-            Cell::text(format!("{} {}", one.kind, one.name)),
+            Cell::text(if one.kind == one.name { one.name.clone() } else { format!("{} {}", one.kind, one.name) }),
             Cell::text(one.reasons.join("; ")),
         ]
     };
@@ -327,5 +342,7 @@ mod tests {
         assert_eq!((table.rows.len(), last[1].text.as_str()), (ROWS + 1, "23 more things"));
         assert!(last[2].text.starts_with("23 of them"));
         assert_eq!(health_table(&all[..ROWS]).rows.len(), ROWS);
+        let server = observe::HealthOf { kind: "server", name: "server".to_owned(), ..one(HealthState::Healthy) };
+        assert_eq!((table.rows[0][1].text.as_str(), health_table(&[server]).rows[0][1].text.as_str()), ("endpoint x", "server"));
     }
 }

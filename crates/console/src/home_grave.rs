@@ -1,6 +1,8 @@
-//! What the first page tells of attacks and faults: alerts with their remedies, what was found in the log, risky log-ins. The gravest come first, however
-//! much is newer.
+//! What the first page tells of attacks and faults: alerts with their remedies, what was found in the log, risky log-ins, keys and backups that are not
+//! as they should be. The gravest come first, however much is newer.
 
+use artifacts::GetKeysStatus;
+use backup::ops::{ListRuns, RunBackup};
 use detect::ops::ListDetections;
 use gate::Visitor;
 use http::Method;
@@ -11,10 +13,10 @@ use risk::ops::{GraveLogIns, LogInOf, OwnLogIns};
 use wire::{Door, Inbound};
 
 use crate::Rooms;
-use crate::board::{ActingRow, ActingTable, Button, Cell, Table, if_allowed, part};
+use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, if_allowed, part};
 use crate::home::ROWS;
 use crate::listing::{after, listing};
-use crate::people;
+use crate::{people, vault_page};
 
 /// Risky log-ins of others, as a page.
 const LOG_INS: &str = "/console/log-ins";
@@ -29,6 +31,16 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
         Ok((list, inbound.workspace().to_owned()))
     };
     door.route_with(Method::GET, LOG_INS, list, |found, workspace| listing(&workspace, others_table(&found.rows, found.next)));
+}
+
+/// What is amiss with keys and backups, for those who look after them.
+pub async fn vault(visitor: &Visitor, rooms: &Rooms) -> Result<Option<Table>, Problem> {
+    let keys = if_allowed(visitor, GetKeysStatus { room: rooms.artifacts.clone() }).await?;
+    let backs_up = visitor.might(&RunBackup { room: rooms.backup.clone(), to: None }).await?;
+    let runs = if backs_up { if_allowed(visitor, ListRuns { room: rooms.backup.clone() }).await? } else { None };
+    let amiss = vault_page::verdict(keys.as_ref(), runs.as_deref()).filter(|(tone, _)| *tone != Tone::Good);
+    let row = |(tone, words): (Tone, String)| vec![Cell::state("to do", tone), Cell::link(words, vault_page::PAGE)];
+    Ok(amiss.map(|amiss| Table::whole("vault", "Keys and backups", &["State", "What"], vec![row(amiss)], "")))
 }
 
 /// Open alerts, each with what can be done about it at once: its first remedy that a server can carry out.

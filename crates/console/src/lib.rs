@@ -1,7 +1,8 @@
 //! The web pages: server-made, working without scripts but for passkeys, which need one small module. Every page is made of Operations: the
 //! console has no way in that others don't have.
 //!
-//! It is no room: it holds no rule and no state. What it shows comes from the rooms' verbs, what it does goes through them.
+//! It is no room: it holds no rule, and no state but what waits for a minute to be shown once (`once`). What it shows comes from the rooms' verbs, what it
+//! does goes through them.
 //!
 //! INVARIANT: no page has an inline script or style, and none loads anything from elsewhere: the policy of each says so (`page::POLICY`).
 //! INVARIANT: every text is escaped by its template; held by `tests::what_people_typed_is_text`.
@@ -40,6 +41,8 @@ mod login;
 mod model_report;
 mod models;
 mod models_compare;
+mod names;
+mod once;
 mod page;
 mod people;
 mod predictions_page;
@@ -68,6 +71,8 @@ use std::sync::Arc;
 use gate::Action;
 use identity::Identity;
 use wire::Door;
+
+use crate::once::Once;
 
 pub use clients::{Clients, S3Place};
 pub use page::problem_page;
@@ -126,9 +131,11 @@ pub fn routes(door: &mut Door, rooms: &Rooms, providers: Option<Arc<dyn Provider
     asset::routes(door);
     login::routes(door, &rooms.identity, providers.as_ref());
     provider::routes(door, &rooms.identity, providers);
-    account::routes(door, &rooms.identity, &rooms.clients);
+    let once = Once::default();
+    once.routes(door, &rooms.identity);
+    account::routes(door, &rooms.identity, &rooms.clients, &once);
     authorize::routes(door, &rooms.identity);
-    devices_page::routes(door, &rooms.identity, &rooms.devices);
+    devices_page::routes(door, &rooms.identity, &rooms.devices, &once);
     home::routes(door, rooms, has_mlflow_page);
     home_grave::routes(door, rooms);
     workspaces::routes(door, rooms);

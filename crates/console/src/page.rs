@@ -11,6 +11,7 @@ use kernel::{Kind, Micros, Problem, Secret};
 use wire::{Answer, Whence};
 
 use crate::board::part;
+use crate::once;
 
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -134,6 +135,23 @@ fn place_word(link: &str, address: &str) -> &'static str {
     }
 }
 
+/// For a link to a list of things in one state: whether it is the list that is shown.
+#[askama::filter_fn]
+pub fn chosen(link: impl std::fmt::Display, values: &dyn askama::Values) -> askama::Result<String> {
+    let address = askama::get_value::<String>(values, ADDRESS).map_or("", String::as_str);
+    Ok(chosen_word(&link.to_string(), address).to_owned())
+}
+
+fn chosen_word(link: &str, address: &str) -> &'static str {
+    let parts = |address: &str| {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default().to_owned();
+        // A list of waivers that end is one of its own.
+        (path.to_owned(), value("state="), value("waived_until="))
+    };
+    if parts(link) == parts(address) { " aria-current=true" } else { "" }
+}
+
 fn workspace_of(values: &dyn askama::Values) -> &str {
     askama::get_value::<String>(values, WORKSPACE).map_or(DEFAULT_WORKSPACE, String::as_str)
 }
@@ -240,12 +258,20 @@ pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
         Kind::Unauthenticated | Kind::StepUp => "Log in first",
         Kind::NotImplemented | Kind::Internal => "The server failed on this",
     };
-    let back = if whence.back.is_empty() { "/console" } else { &whence.back };
     let address = wire::address_here().unwrap_or_default();
-    let (title, message) = if problem.kind() == Kind::NotFound && is_list_of_workspace(&address) {
+    let is_missing = problem.kind() == Kind::NotFound;
+    let was_once = is_missing && wire::lies_under(&address, once::PAGE);
+    let (title, message) = if is_missing && is_list_of_workspace(&address) {
         ("You have no role here", no_role_in(&whence.workspace))
+    } else if was_once {
+        ("It was shown once", problem.message().to_owned())
     } else {
         (title, problem.message().to_owned())
+    };
+    let back = match whence.back.as_str() {
+        "" if was_once => "/account",
+        "" => HOME,
+        back => back,
     };
     let template = ProblemTemplate { title, message: &message, back };
     page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
@@ -286,6 +312,21 @@ mod tests {
             ("", "/console", ""),
         ] {
             assert_eq!(place_word(link, address), said, "{address} {link}");
+        }
+    }
+
+    #[test]
+    fn of_the_lists_by_state_the_one_that_is_shown_is_marked() {
+        for (link, address, is_marked) in [
+            ("/console/data", "/console/data", true),
+            ("/console/data", "/console/data?after=a&workspace=w", true),
+            ("/console/data?state=refused", "/console/data?after=a&state=refused", true),
+            ("/console/data", "/console/data?state=refused", false),
+            ("/console/data?state=refused", "/console/data?state=admitted", false),
+            ("/console/data", "/console/data?waived_until=2026", false),
+            ("/console/data", "/console/models", false),
+        ] {
+            assert_eq!(!chosen_word(link, address).is_empty(), is_marked, "{link} {address}");
         }
     }
 

@@ -10,13 +10,14 @@ use axum::body::Body;
 use gate::{Operation, Target, Visitor};
 use http::{HeaderValue, Method, header};
 use kernel::{Kind, Micros, Problem, hex, sha256};
-use policy::{AccessCheck, Policy};
+use policy::{AccessCheck, NameThings, Policy};
 use serde_json::Value;
 use wire::admin::acts::{Act, Report, Thing, acts, not_followed, touched};
 use wire::{Answer, Chosen, Door};
 
 use crate::Rooms;
 use crate::board::{Cell, Table, Tone, first_of, if_allowed, part};
+use crate::names::{Names, Wanted};
 use crate::page::{moment, page_in};
 use crate::query::Query;
 use crate::sections::{Deed, Field, Sections};
@@ -56,7 +57,7 @@ impl Whom {
 /// Adds the page and the file.
 pub fn routes(door: &mut Door, rooms: &Rooms) {
     let behind = (rooms.audit.clone(), rooms.policy.clone());
-    let verbs = [Search::ACTION, AccessCheck::ACTION];
+    let verbs = [Search::ACTION, AccessCheck::ACTION, NameThings::ACTION];
     door.choice(Method::GET, PAGE, &verbs, move |inbound| {
         let query = Query::of(inbound)?;
         let behind = behind.clone();
@@ -108,7 +109,7 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
     ];
     if whom.who.is_empty() {
         page.words.push("Name an account by its id, as the log has it, or by its name, and a time if it did much.".to_owned());
-        page.sections = vec![newest(visitor, room).await?];
+        page.sections = vec![newest(visitor, room, &policy).await?];
         return page_in(visitor.workspace(), &page);
     }
     let number = |text: &str| text.parse().map_err(|_| Problem::invalid("`before` is a number"));
@@ -116,7 +117,7 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
     let mut whom = whom;
     let mut seen = stretch(visitor, &room, &whom.filter()?, before).await?;
     if seen.records.is_empty() {
-        match account(visitor, policy, &whom.who).await? {
+        match account(visitor, policy.clone(), &whom.who).await? {
             Account::None => {
                 page.state = Cell::state("no such account", Tone::Wait);
                 page.words.push(format!(
@@ -158,6 +159,9 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
     let failed = found.iter().filter(|act| act.status != "done").count();
     page.state = Cell::state(format!("{} acts, {failed} of them not done", found.len()), Tone::Plain);
     page.words.extend(not_followed(&things, 0, FOLLOWED_BY).iter().map(|words| format!("Left off: {words}.")));
+    let touched = most_touched(things.values());
+    let names = named(visitor, &policy, (&whom.who, &found, skipped(query)?), &touched).await?;
+    page.facts = vec![("Who", names.after(&whom.who))];
     let nothing = TakeEvidence { room, from: 0, to: 1, report_sha256: String::new() };
     if is_whole && !found.is_empty() && visitor.might(&nothing).await? {
         page.acts.push(Deed {
@@ -171,12 +175,41 @@ async fn shown(visitor: &Visitor, (room, policy): (Audit, Policy), query: &Query
             is_grave: false,
         });
     }
-    page.sections = vec![acts_table(&found, query, older)?, things_table(things.values())];
+    page.sections = vec![acts_table(&found, query, older, &names)?, things_table(&touched, &names)];
     page_in(visitor.workspace(), &page)
 }
 
+/// How many acts stand before the page's.
+fn skipped(query: &Query) -> Result<usize, Problem> {
+    let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid("`skip` is a number of acts"));
+    Ok(query.get("skip").map(number).transpose()?.unwrap_or(0))
+}
+
+/// The acts of a page, the newest first.
+fn page_of(found: &[Act], skipped: usize) -> impl Iterator<Item = &Act> {
+    found.iter().rev().skip(skipped).take(ACT_ROWS)
+}
+
+/// How that is called which stands on the page.
+async fn named(
+    visitor: &Visitor,
+    policy: &Policy,
+    (who, found, skipped): (&str, &[Act], usize),
+    things: &[&Thing],
+) -> Result<Names, Problem> {
+    let mut wanted = Wanted::default();
+    wanted.id(who);
+    for act in page_of(found, skipped) {
+        wanted.thing(&text(&act.first, "target"), &text(&act.first, "action"), &text(&act.first, "resource"));
+    }
+    for thing in things.iter().take(THING_ROWS) {
+        wanted.thing(&thing.target, a_verb_of(thing), &thing.resource);
+    }
+    wanted.named(visitor, policy).await
+}
+
 /// What is known of an account of which the log has nothing.
-enum Account {
+pub enum Account {
     /// Its id.
     Is(String),
     None,
@@ -185,7 +218,10 @@ enum Account {
 }
 
 /// The account of an id or a name: a person's, a service's or a group's. Whoever may ask what somebody may do may know who that is.
-async fn account(visitor: &Visitor, room: Policy, who: &str) -> Result<Account, Problem> {
+///
+/// # Errors
+/// `Unavailable` if it cannot be told.
+pub async fn account(visitor: &Visitor, room: Policy, who: &str) -> Result<Account, Problem> {
     let check = AccessCheck {
         room,
         principal: who.to_owned(),
@@ -202,7 +238,7 @@ async fn account(visitor: &Visitor, room: Policy, who: &str) -> Result<Account, 
 }
 
 /// Who is behind the newest records: most who come here look for one of them.
-async fn newest(visitor: &Visitor, room: Audit) -> Result<Table, Problem> {
+async fn newest(visitor: &Visitor, room: Audit, policy: &Policy) -> Result<Table, Problem> {
     let search = Search { room, filter: Filter::default(), before: None, limit_count: PAGE_COUNT_MAX };
     let page = visitor.call(search).await?;
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -210,9 +246,14 @@ async fn newest(visitor: &Visitor, room: Audit) -> Result<Table, Problem> {
         let record = wire::admin::audit::record_json(hit)?;
         *counts.entry(text(&record, "who")).or_default() += 1;
     }
+    let mut wanted = Wanted::default();
+    for who in counts.keys() {
+        wanted.id(who);
+    }
+    let names = wanted.named(visitor, policy).await?;
     let row = |(who, count): (String, u64)| {
         let href = format!("{PAGE}?who={}", part(&who));
-        vec![Cell::link(who, href), Cell::text(count.to_string())]
+        vec![names.account(&who, href), Cell::text(count.to_string())]
     };
     let title = format!("Who is behind the newest {} records", page.hits.len());
     Ok(Table::whole("newest", title, &["Who", "Records"], counts.into_iter().map(row).collect(), "The log is empty."))
@@ -223,9 +264,8 @@ fn text(value: &Value, name: &str) -> String {
 }
 
 /// The acts of a stretch; behind its last the older stretch goes on.
-fn acts_table(found: &[Act], query: &Query, further: Option<String>) -> Result<Table, Problem> {
-    let number = |text: &str| text.parse::<usize>().map_err(|_| Problem::invalid("`skip` is a number of acts"));
-    let skipped = query.get("skip").map(number).transpose()?.unwrap_or(0);
+fn acts_table(found: &[Act], query: &Query, further: Option<String>, names: &Names) -> Result<Table, Problem> {
+    let skipped = skipped(query)?;
     let row = |act: &Act| {
         let shown = act.shown();
         let index = shown.get("index").and_then(Value::as_u64).unwrap_or_default();
@@ -236,7 +276,7 @@ fn acts_table(found: &[Act], query: &Query, further: Option<String>) -> Result<T
             Cell::text(moment(at)),
             Cell::text(text(&shown, "action")),
             Cell::state(text(&shown, "status"), tone),
-            Cell::text(format!("{} {}", text(&shown, "target"), text(&shown, "resource"))),
+            names.thing(&text(&shown, "target"), &text(&shown, "action"), &text(&shown, "resource")),
             Cell::text(text(&shown, "from")),
         ]
     };
@@ -249,18 +289,28 @@ fn acts_table(found: &[Act], query: &Query, further: Option<String>) -> Result<T
     };
     let next = (older > 0).then(|| query.with("skip", &until.to_string()).at(PAGE)).or(further);
     let columns = ["Record", "When", "What", "How it ended", "To what", "From where"];
-    let rows = found.iter().rev().skip(skipped).take(ACT_ROWS).map(row).collect();
+    let rows = page_of(found, skipped).map(row).collect();
     Ok(Table::whole("acts", title, &columns, rows, "This account did nothing in this time.").going_on(next))
 }
 
-fn things_table<'a>(things: impl Iterator<Item = &'a Thing>) -> Table {
+/// Things, those first that were changed and read the most.
+fn most_touched<'a>(things: impl Iterator<Item = &'a Thing>) -> Vec<&'a Thing> {
     let mut things: Vec<&Thing> = things.collect();
     things.sort_by_key(|thing| std::cmp::Reverse((thing.changed_count, thing.read_count)));
+    things
+}
+
+/// One of the verbs that touched it.
+fn a_verb_of(thing: &Thing) -> &str {
+    thing.verbs.first().map_or("", String::as_str)
+}
+
+fn things_table(things: &[&Thing], names: &Names) -> Table {
     let row = |thing: &&Thing| {
-        let name = format!("{} {}", thing.target.replace('_', " "), thing.resource);
+        let cell = names.thing(&thing.target, a_verb_of(thing), &thing.resource);
         let cell = match thing.root() {
-            Some(root) => Cell::link(name, format!("/console/lineage?subject={}", part(&root))),
-            None => Cell::text(name),
+            Some(root) => Cell { href: format!("/console/lineage?subject={}", part(&root)), ..cell },
+            None => cell,
         };
         vec![cell, Cell::text(thing.changed_count.to_string()), Cell::text(thing.read_count.to_string())]
     };
@@ -321,22 +371,24 @@ mod tests {
         let record = |at: i64| json!({ "index": at, "id": at.to_string(), "at": 1_764_262_260_000_000_i64, "status": "done", "kind": "outcome" });
         let found = acts((0..250).map(record).collect());
         let further = || Some("/console/audit/timeline?who=u&before=9".to_owned());
-        let first = acts_table(&found, &Query::parse("who=u"), further()).unwrap();
+        let table = |query: &str, further| acts_table(&found, &Query::parse(query), further, &Names::default()).unwrap();
+        let first = table("who=u", further());
         assert_eq!(
             first.rows[0][1].text,
             moment(Micros(1_764_262_260_000_000)),
             "a moment, which a module says in the reader's zone"
         );
         assert_eq!((first.rows.len(), first.next.as_str()), (200, "/console/audit/timeline?who=u&skip=200"));
-        let last = acts_table(&found, &Query::parse("who=u&skip=200"), further()).unwrap();
+        let last = table("who=u&skip=200", further());
         assert_eq!((last.rows.len(), last.next.as_str()), (50, "/console/audit/timeline?who=u&before=9"));
-        assert_eq!(acts_table(&found, &Query::parse("who=u&skip=200"), None).unwrap().next, "");
+        assert_eq!(table("who=u&skip=200", None).next, "");
     }
 
     #[test]
     fn of_many_things_the_number_is_told() {
         let record = |at: usize| json!({ "index": at, "id": at.to_string(), "status": "done", "target": "run", "resource": format!("r{at}") });
         let found = acts((0..201).map(record).collect());
-        assert!(things_table(touched(&found).values()).title.ends_with("the first 200 of 201"));
+        let things = touched(&found);
+        assert!(things_table(&most_touched(things.values()), &Names::default()).title.ends_with("the first 200 of 201"));
     }
 }

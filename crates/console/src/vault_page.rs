@@ -19,7 +19,8 @@ use crate::board::{ActingRow, ActingTable, Button, Cell, Table, Tone, called, if
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 
-const PAGE: &str = "/console/vault";
+/// Where the page is.
+pub const PAGE: &str = "/console/vault";
 /// Rows of each list on one page.
 const ROWS: usize = 50;
 
@@ -157,7 +158,7 @@ async fn shown(visitor: &Visitor, rooms: &Rooms, query: &Query) -> Result<Answer
 }
 
 /// The worst first; nothing for those who may see neither keys nor backups.
-fn verdict(keys: Option<&KeysStatus>, runs: Option<&[Run]>) -> Option<(Tone, String)> {
+pub fn verdict(keys: Option<&KeysStatus>, runs: Option<&[Run]>) -> Option<(Tone, String)> {
     let last = |kind: RunKind| runs.and_then(|runs| runs.iter().find(|run| run.kind == kind && run.state == RunState::Done));
     if keys.is_some_and(|keys| !keys.warnings.is_empty()) {
         return Some((Tone::Bad, "Somebody must look after keys: see below.".to_owned()));

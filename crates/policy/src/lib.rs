@@ -27,6 +27,7 @@ mod policy;
 mod review;
 mod roles;
 mod store;
+mod store_names;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -39,8 +40,9 @@ pub use directory::{Directory, NoDirectory};
 pub use elevation::{Broken, Elevation, ElevationState, GlassAlarm};
 pub use ops::{
     ACCESS_CHECK, AccessAnswer, AccessCheck, BreakGlass, CreateGrant, DecideElevation, ElevationPreview, EndElevation, FindPaths,
-    GrantPage, GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, MemberPreview, OwnElevations,
-    PAGE_COUNT_MAX, PreviewElevation, PreviewGrant, PreviewMember, RequestElevation, ReviewAccess, RevokeGrant,
+    GrantPage, GrantPreview, JUSTIFICATION_BYTES_MAX, ListElevations, ListGrants, ListRoles, MemberPreview, NameThings,
+    OwnElevations, PAGE_COUNT_MAX, PreviewElevation, PreviewGrant, PreviewMember, RequestElevation, ReviewAccess, RevokeGrant,
+    THINGS_NAMED_COUNT_MAX, ThingName,
 };
 pub use policy::{Policy, PolicyPort, VisibleWorkspaces};
 pub use review::{

@@ -109,19 +109,46 @@ pub(crate) struct Wanted<'a> {
 
 /// The next data sets of a workspace, by name.
 pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros) -> Result<Vec<DatasetSummary>, DbError> {
-    let mut binds: Vec<Bind<'_>> = vec![wanted.workspace.into(), wanted.after.into(), wanted.count.into(), now.0.into()];
-    let condition = match wanted.which {
-        Which::All => "",
+    let (sql, binds) = datasets_asked(wanted, now);
+    reader.query(&sql, &binds, |row| {
+        Ok(DatasetSummary {
+            id: row.text(0)?,
+            name: row.text(1)?,
+            created_at: Micros(row.int(2)?),
+            created_by: row.text(3)?,
+            latest_number: row.int(4)?,
+            latest_state: row.opt_text(5)?.as_deref().and_then(DataState::parse),
+            admitted_number: row.opt_int(6)?,
+            waiver_until: row.opt_int(7)?.map(Micros),
+        })
+    })
+}
+
+/// The statement of [`datasets`].
+pub(crate) fn datasets_asked<'a>(wanted: &Wanted<'a>, now: Micros) -> (String, Vec<Bind<'a>>) {
+    let mut binds: Vec<Bind<'a>> = vec![wanted.workspace.into(), wanted.after.into(), wanted.count.into(), now.0.into()];
+    let (from, condition) = match wanted.which {
+        Which::All => ("data_set d", ""),
+        // Most are: a page of them is full soon.
+        Which::In(DataState::Admitted) => {
+            binds.push(DataState::Admitted.word().into());
+            let newest = "AND EXISTS (SELECT 1 FROM data_version v
+                   WHERE v.dataset_id = d.dataset_id AND v.number = d.last_number AND v.state = $5)";
+            ("data_set d", newest)
+        }
+        // Few are: they are looked up by their state, and not each data set for its own.
         Which::In(state) => {
             binds.push(state.word().into());
-            "AND EXISTS (SELECT 1 FROM data_version v
-                   WHERE v.dataset_id = d.dataset_id AND v.number = d.last_number AND v.state = $5)"
+            let newest = "AND n.workspace = $1 AND n.state = $5 AND d.dataset_id = n.dataset_id AND n.number = d.last_number";
+            ("data_version n CROSS JOIN data_set d", newest)
         }
         // Few have one: they are looked up once, and not each data set for its own.
         Which::WaivedUntil(end) => {
             binds.push(end.0.into());
-            "AND d.dataset_id IN (SELECT v.dataset_id FROM data_version v WHERE v.workspace = $1 AND v.state = 'admitted'
-                   AND v.waiver_until > $4 AND v.waiver_until < $5)"
+            let ends =
+                "AND d.dataset_id IN (SELECT v.dataset_id FROM data_version v WHERE v.workspace = $1 AND v.state = 'admitted'
+                   AND v.waiver_until > $4 AND v.waiver_until < $5)";
+            ("data_set d", ends)
         }
     };
     let mut narrowed = condition.to_owned();
@@ -137,20 +164,9 @@ pub(crate) fn datasets(reader: &mut Reader<'_>, wanted: &Wanted<'_>, now: Micros
                    (SELECT MAX(v.number) FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.state = 'admitted'
                        AND (v.waiver_until IS NULL OR v.waiver_until > $4)),
                    (SELECT MIN(v.waiver_until) FROM data_version v WHERE v.dataset_id = d.dataset_id AND v.state = 'admitted' AND v.waiver_until > $4)
-               FROM data_set d WHERE d.workspace = $1 AND d.name > $2 {narrowed} ORDER BY d.name LIMIT $3"
+               FROM {from} WHERE d.workspace = $1 AND d.name > $2 {narrowed} ORDER BY d.name LIMIT $3"
     );
-    reader.query(&sql, &binds, |row| {
-        Ok(DatasetSummary {
-            id: row.text(0)?,
-            name: row.text(1)?,
-            created_at: Micros(row.int(2)?),
-            created_by: row.text(3)?,
-            latest_number: row.int(4)?,
-            latest_state: row.opt_text(5)?.as_deref().and_then(DataState::parse),
-            admitted_number: row.opt_int(6)?,
-            waiver_until: row.opt_int(7)?.map(Micros),
-        })
-    })
+    (sql, binds)
 }
 
 /// The data set of this name, which is made if there is none yet.

@@ -5,9 +5,11 @@ use artifacts::Manifest;
 use super::support::*;
 use crate::limits::OPEN_COUNT_MAX;
 use crate::ops::*;
+use crate::store::versions::{Wanted, datasets_asked};
 use crate::{CommitWish, Fetched, Which};
 use gate::DataState;
 use kernel::Kind;
+use testkit::gate::TEST_WORKSPACE;
 
 #[test]
 fn a_version_takes_files_until_it_is_committed() {
@@ -104,6 +106,56 @@ fn lists_are_paged_and_narrowed() {
         assert_eq!(only.rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["b"]);
         world.gate.set_scope(gate::Scope::Nothing);
         assert!(world.call(page(None, 2)).await.unwrap().rows.is_empty());
+    });
+}
+
+#[test]
+fn what_waits_is_listed_by_its_newest_version_and_found_by_its_state() {
+    on_both_engines(|world| async move {
+        for name in ["a", "b", "c", "d"] {
+            world.committed(name, &[("f.csv", b"1")], told()).await;
+            world.committed(name, &[("f.csv", b"2")], told()).await;
+        }
+        let by_number = "UPDATE data_version SET state = CASE WHEN number = 2 THEN 'refused' ELSE 'admitted' END
+                         WHERE dataset_id IN (SELECT dataset_id FROM data_set WHERE name = $1)";
+        let by_age = "UPDATE data_version SET state = CASE WHEN number = 2 THEN 'admitted' ELSE 'refused' END
+                      WHERE dataset_id IN (SELECT dataset_id FROM data_set WHERE name = $1)";
+        for (sql, name) in [(by_number, "b"), (by_number, "d"), (by_age, "c")] {
+            world.sql(sql, name).await;
+        }
+        let listed = async |state, after: Option<&str>, rows| {
+            let after = after.map(str::to_owned);
+            let search = SearchDatasets { room: world.room.clone(), which: Which::In(state), after, rows: Some(rows) };
+            let found = world.call(search).await.unwrap();
+            (found.rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), found.next)
+        };
+        assert_eq!(listed(DataState::Refused, None, 9).await.0, ["b", "d"], "a refused version of `c` is not its newest");
+        assert_eq!(listed(DataState::Admitted, None, 9).await.0, ["c"]);
+        assert_eq!(listed(DataState::Quarantined, None, 9).await.0, ["a"]);
+        assert!(listed(DataState::Open, None, 9).await.0.is_empty());
+        let (first, next) = listed(DataState::Refused, None, 1).await;
+        assert_eq!((first, listed(DataState::Refused, next.as_deref(), 1).await.0), (vec!["b".to_owned()], vec!["d".to_owned()]));
+    });
+}
+
+#[test]
+fn what_waits_is_found_without_looking_at_all_data_sets() {
+    on_both_engines(|world| async move {
+        // PostgreSQL plans by what is there, which is nothing yet.
+        if !world.folder.path().join("test.db").exists() {
+            return;
+        }
+        for (state, index) in
+            [(DataState::Refused, "data_version_in_state"), (DataState::Admitted, "sqlite_autoindex_data_set_2")]
+        {
+            let plan = world.opened.system.read(move |reader| {
+                let wanted = Wanted { workspace: TEST_WORKSPACE, only: None, which: Which::In(state), after: "", count: 51 };
+                let (sql, binds) = datasets_asked(&wanted, kernel::Micros(5));
+                Ok(reader.query(&format!("EXPLAIN QUERY PLAN {sql}"), &binds, |row| row.text(3))?)
+            });
+            let plan = plan.await.unwrap();
+            assert!(plan[0].contains(index), "{state:?}: {plan:?}");
+        }
     });
 }
 

@@ -5,6 +5,7 @@ mod create_grant;
 mod elevate;
 mod list_grants;
 mod list_roles;
+mod names;
 mod preview_elevation;
 mod review;
 mod revoke_grant;
@@ -16,6 +17,7 @@ pub use create_grant::{CreateGrant, JUSTIFICATION_BYTES_MAX};
 pub use elevate::{BreakGlass, DecideElevation, EndElevation, ListElevations, OwnElevations, RequestElevation};
 pub use list_grants::{GrantPage, ListGrants, PAGE_COUNT_MAX};
 pub use list_roles::ListRoles;
+pub use names::{NameThings, THINGS_NAMED_COUNT_MAX, ThingName};
 pub use preview_elevation::{ElevationPreview, PreviewElevation};
 pub use review::{FindPaths, GrantPreview, MemberPreview, PreviewGrant, PreviewMember, ReviewAccess};
 pub use revoke_grant::RevokeGrant;
@@ -34,5 +36,7 @@ pub(crate) const GRANTS_PREVIEW: Action = Action::read("grants.preview");
 pub(crate) const GROUPS_PREVIEW: Action = Action::read("groups.preview");
 pub(crate) const ACCESS_REVIEW: Action = Action::read("access.review");
 pub(crate) const ACCESS_PATHS: Action = Action::read("access.paths");
+/// The verb of [`NameThings`]: looking at a page, which is the console's. Each name is judged by itself.
+pub(crate) const UI_READ: Action = Action::read("ui.read");
 /// The verb of [`AccessCheck`].
 pub const ACCESS_CHECK: Action = Action::read("access.check");

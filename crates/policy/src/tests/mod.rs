@@ -6,6 +6,7 @@ mod elevations;
 mod engine;
 mod giving;
 mod matrix;
+mod names;
 mod worlds;
 
 use std::collections::{HashMap, HashSet};

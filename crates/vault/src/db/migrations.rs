@@ -72,4 +72,5 @@ pub(super) const ALL: &[Migration] = &[
     step!("0060_runs_of_jobs"),
     step!("0061_waivers_of_data"),
     step!("0062_codes_decided"),
+    step!("0063_data_in_state"),
 ];
