@@ -169,7 +169,8 @@ fn find_target(context: &mut Context<'_>, key: &str, target: &str) {
 /// `module.name`, as Python writes it.
 fn is_dotted(name: &str) -> bool {
     let in_word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    name.contains('.') && name.split('.').all(|word| !word.is_empty() && word.chars().all(in_word))
+    let is_word = |word: &str| word.starts_with(|letter: char| !letter.is_ascii_digit()) && word.chars().all(in_word);
+    name.contains('.') && name.split('.').all(is_word)
 }
 
 fn is_pipeline(context: &Context<'_>) -> bool {

@@ -157,7 +157,7 @@ fn what_a_configuration_has_called_is_judged_by_its_name() {
         // A column, and a measure: words, and no names of a module's.
         ("{target: churned, params: {depth: 3}}", Verdict::Clean, ""),
         ("{target: data.churned, metric: auc}", Verdict::Clean, ""),
-        ("{target: 0.95, params: {}}", Verdict::Clean, ""),
+        ("{target: '0.95', params: {}}", Verdict::Clean, ""),
     ] {
         check("config.yaml", text.as_bytes(), wanted, rule);
     }
