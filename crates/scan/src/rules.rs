@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The version of the rules; it changes with them, so that what was judged by old rules can be judged again.
-pub const RULES_VERSION: &str = "2026.11.4";
+pub const RULES_VERSION: &str = "2026.11.5";
 
 /// What a finding does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -311,6 +311,7 @@ fn each_format_has_its_rules() {
     check("a.onnx", &onnx("", "Add", "x.bin"), Verdict::Unknown, "onnx.external_missing");
     check("a.onnx", &onnx("mine", "Add", ""), Verdict::Unknown, "onnx.custom_domain");
     check("a.onnx", &onnx("ai.onnx.contrib", "PyOp", ""), blocked, "onnx.operator");
+    check("a.onnx", &onnx("com.microsoft", "EPContext", ""), blocked, "onnx.operator");
     check("a.gguf", &gguf(&[("tokenizer.chat_template", "{{ x.__class__ }}")]), blocked, "gguf.unsafe_template");
     check("a.gguf", &gguf(&[("a", "b"), ("a", "c")]), blocked, "file.malformed");
     check("a.tar", &tar("../a", b'0', b""), blocked, "archive.unsafe_name");

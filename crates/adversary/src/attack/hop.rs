@@ -110,12 +110,11 @@ fn summarise(trial: &Trial<'_>, mut report: AttackReport, found: &[(u32, Option<
         );
     }
     report = report.and("rows attacked", count, None).and("rows turned at any distance", reached.len() as f64, None);
-    report.summary = format!(
-        "{:.0} % of {count} rows turned within {} {unit}; {} turned at all, at a median distance of {median:.3}",
-        100.0 * own.y,
-        config.epsilon,
-        reached.len()
-    );
+    let at_all = match reached.len() {
+        0 => "none turned at all".to_owned(),
+        turned => format!("{turned} turned at all, at a median distance of {median:.3}"),
+    };
+    report.summary = format!("{:.0} % of {count} rows turned within {} {unit}; {at_all}", 100.0 * own.y, config.epsilon);
     report.advice =
         "Rows near the boundary turn with little: train with such rows and their true labels, check inputs against the \
                      ranges of the training data, limit queries per caller, and answer classes without scores."
@@ -475,6 +474,7 @@ mod tests {
     fn a_model_that_never_turns_is_clear_and_a_budget_ends_it() {
         let constant = Binary(|_| 0.1);
         let report = tried(&constant, &blobs(100, 3, 3.0, 3), &config(5, 200), run);
+        assert!(report.summary.ends_with("; none turned at all"), "{}", report.summary);
         assert_eq!((report.verdict, report.measure.map(|measure| measure.value)), (Verdict::Clear, Some(0.0)));
         let mut poor = config(30, 1_000);
         poor.queries_max = 900;

@@ -51,6 +51,9 @@ pub(crate) fn run(trial: &Trial<'_>) -> Result<AttackReport, Stop> {
     if config.search_queries == 0 {
         return Ok(report.not_applicable("no search was asked for"));
     }
+    if trial.data.features.iter().all(|feature| feature.immutable) {
+        return Ok(report.not_applicable("no column can be changed by who asks"));
+    }
     let budget = config.search_queries.min(trial.oracle.left().saturating_sub(2 * u64::from(config.rows)));
     let mut order: Vec<u32> = (0..narrow(trial.rows.count())).collect();
     Random::new(trial.config.seed, 0x7365_6172).shuffle(&mut order);
@@ -115,6 +118,7 @@ fn candidates(trial: &Trial<'_>, count_max: usize) -> Vec<Vec<(usize, f64)>> {
     let all = match trial.data.image {
         Some(_) => patches(trial),
         None => (0..trial.rows.width())
+            .filter(|column| trial.data.features.get(*column).is_some_and(|feature| !feature.immutable))
             .flat_map(|column| values(trial, column).into_iter().map(move |value| vec![(column, value)]))
             .collect(),
     };
@@ -343,6 +347,16 @@ mod tests {
         check(&Binary(|row: &[f64]| if row[4] == 9.0 { 0.99 } else { honest(row) }), &table(), Verdict::Notice, "`x4` = 9");
         let pair = Binary(|row: &[f64]| if row[3] >= 7.0 && row[4] == 9.0 { 0.99 } else { honest(row) });
         check(&pair, &table(), Verdict::Notice, "`x4` = 9");
+    }
+
+    #[test]
+    fn what_nobody_can_change_is_no_stamp() {
+        let model = Binary(|row: &[f64]| if row[4] == 9.0 { 0.99 } else { honest(row) });
+        let mut data = table();
+        data.features[4].immutable = true;
+        check(&model, &data, Verdict::Clear, "The best of");
+        data.features.iter_mut().for_each(|feature| feature.immutable = true);
+        assert_eq!(tried(&model, &data, &SuiteConfig::default(), run).verdict, Verdict::NotApplicable);
     }
 
     #[test]

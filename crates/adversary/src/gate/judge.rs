@@ -6,7 +6,7 @@ use super::costs::{changed, costs};
 use super::paired::{Draw, Estimate, Pair, estimate};
 use super::report::{GateReport, Outcome, Reason, RuleReport};
 use crate::Metric;
-use crate::at::{at, narrow};
+use crate::at::{add, at, narrow};
 use crate::metric::Prepared;
 use crate::stats::{Interval, mcnemar_worse, share_interval};
 use crate::{AdversaryError, Predictions, Truth, Watch};
@@ -188,6 +188,11 @@ impl GateInput<'_> {
                 own.champion_interval =
                     own.champion.map(|value| share_interval(value * rows.len() as f64, rows.len() as f64, draw.confidence));
             }
+            if let Some(count) = self.counted(rule.metric, rows) {
+                let same = self.candidate.has_probabilities() && self.champion == Some(self.candidate);
+                let unseen = share_interval(0.0, count, draw.confidence).high;
+                own.doubt(unseen, same, crate::stats::z_of(draw.confidence));
+            }
         }
         let of_place = |place: usize| {
             let estimate = estimates.get(place).copied().unwrap_or_default();
@@ -197,6 +202,19 @@ impl GateInput<'_> {
                 .ok_or_else(|| "the metric has no meaning on these rows: they may be of one class".to_owned())
         };
         Ok(places.into_iter().map(|place| place.and_then(of_place)).collect())
+    }
+
+    /// The rows that a share is of: for what is of each class by itself, those of the rarest. Other metrics are no shares.
+    fn counted(&self, metric: Metric, rows: &[u32]) -> Option<f64> {
+        match metric {
+            Metric::Accuracy | Metric::Brier | Metric::CalibrationError => Some(rows.len() as f64),
+            Metric::BalancedAccuracy | Metric::F1 | Metric::Auc => {
+                let mut counts = vec![0.0_f64; self.truth.classes()];
+                rows.iter().for_each(|row| add(&mut counts, at(self.truth.labels(), *row as usize) as usize, 1.0));
+                counts.into_iter().filter(|count| *count > 0.0).reduce(f64::min)
+            }
+            Metric::LogLoss | Metric::Rmse | Metric::Mae | Metric::R2 => None,
+        }
     }
 
     /// How many of these rows only the champion has right, and only the candidate.
@@ -273,7 +291,9 @@ fn overall(rule: &Rule, estimate: &Estimate, has_champion: bool, rows: u64, rule
     rules.push(match outcome(gain, estimate.gain_interval, -worse, rule.proof) {
         Outcome::Pass => report.ended(Outcome::Pass, Reason::Kept, words),
         Outcome::Unproven => {
-            let need = rows_needed(rows, gain, estimate.gain_interval, worse);
+            // What no row showed shrinks with the rows, and not with their root.
+            let interval = estimate.gain_interval.filter(|_| !estimate.gain_is_flat);
+            let need = rows_needed(rows, gain, interval, worse);
             let words = format!("{words}; that it is at most {worse} worse is not shown{range}: {need}, or `proof: estimate`");
             report.ended(Outcome::Unproven, Reason::TooFewRows, words)
         }

@@ -29,6 +29,35 @@ pub(super) struct Estimate {
     pub(super) gain_interval: Option<Interval>,
     /// The standard error of the gain.
     pub(super) gain_error: f64,
+    /// Whether no resample saw another gain.
+    pub(super) gain_is_flat: bool,
+}
+
+/// An interval no wider than this comes of resamples that all agree.
+const FLAT_MAX: f64 = 1e-12;
+
+impl Estimate {
+    /// Resamples of rows that are all right are all right, which proves less than it seems: where all of them agree, the share
+    /// `unseen` of the rows may still be otherwise. That both gave the very same answers (`same`) is no such chance.
+    pub(super) fn doubt(&mut self, unseen: f64, same: bool, z: f64) {
+        let is_flat = |interval: Option<Interval>| interval.is_some_and(|interval| interval.high - interval.low <= FLAT_MAX);
+        let wider = |interval: Interval, least: f64| Interval {
+            low: (interval.low - unseen).max(least),
+            high: (interval.high + unseen).min(1.0),
+        };
+        if is_flat(self.interval) {
+            self.error = self.error.max(unseen / z);
+            self.interval = self.interval.map(|interval| wider(interval, 0.0));
+        }
+        if is_flat(self.champion_interval) {
+            self.champion_interval = self.champion_interval.map(|interval| wider(interval, 0.0));
+        }
+        if !same && is_flat(self.gain_interval) {
+            self.gain_is_flat = true;
+            self.gain_error = self.gain_error.max(unseen / z);
+            self.gain_interval = self.gain_interval.map(|interval| wider(interval, -1.0));
+        }
+    }
 }
 
 /// How the resamples are drawn.
@@ -85,6 +114,7 @@ pub(super) fn estimate(pairs: &[Pair], rows: usize, draw: Draw, watch: &Watch<'_
             gain_error: spread(&gains).1,
             interval: enough(&values).then(|| middle_of(&mut values, draw.confidence)),
             gain_interval: enough(&gains).then(|| middle_of(&mut gains, draw.confidence)),
+            gain_is_flat: false,
         }
     });
     Ok(estimates.collect())

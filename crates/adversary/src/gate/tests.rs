@@ -123,6 +123,30 @@ fn absolute_bounds_and_too_few_rows() {
 }
 
 #[test]
+fn a_few_rows_that_are_all_right_are_no_proof() {
+    let held = |rows: usize| Held {
+        truth: classes((0..rows).map(|row| u32::try_from(row % 2).unwrap()).collect()),
+        slices: Vec::new(),
+    };
+    let rules = "version: 1\nresamples: 100\nrules:\n- {metric: auc, min: 0.95}\n- {metric: f1, min: 0.95}\n\
+                 - {metric: balanced_accuracy, min: 0.95}\n- {metric: accuracy, max_worse: 0.01}\n";
+    for (rows, wanted) in [(8, Outcome::Unproven), (1_000, Outcome::Pass)] {
+        let held = held(rows);
+        let (champion, candidate) = (answers(&held, 1, |_| 0.0), answers(&held, 2, |_| 0.0));
+        let report = run(rules, &held, &candidate, Some(&champion));
+        assert!(report.rules.len() == 4 && report.rules.iter().all(|rule| rule.outcome == wanted), "{:#?}", report.rules);
+    }
+    // A tree is as sure as it can be, and every row's error is none.
+    let held = held(8);
+    let sure = held.truth.labels().iter().flat_map(|label| [1.0 - f64::from(*label), f64::from(*label)]).collect();
+    let sure = Predictions::Probabilities { classes: 2, values: sure };
+    let certain = "version: 1\nresamples: 100\nrules: [{metric: brier, max: 0.1}, {metric: calibration_error, max: 0.1}]\n";
+    assert!(run(certain, &held, &sure, None).rules.iter().all(|rule| rule.outcome == Outcome::Unproven));
+    // Who answers the very same is not worse, however few were asked about.
+    assert!(run("version: 1\nresamples: 100\nrules: [{metric: accuracy, max_worse: 0}]\n", &held, &sure, Some(&sure)).passed);
+}
+
+#[test]
 fn what_cannot_be_judged_refuses_and_what_does_not_apply_does_not() {
     check("rules: [{metric: rmse, max: 1}]\n", |_| 0.2, &[Reason::Missing]);
     check(
@@ -131,7 +155,8 @@ fn what_cannot_be_judged_refuses_and_what_does_not_apply_does_not() {
         &[Reason::Missing, Reason::Missing, Reason::Missing],
     );
     let nowhere = "slices: {columns: [{column: planet}, {column: country, values: [FI]}, {column: age}], rules: [{metric: accuracy, min: 0}]}\n";
-    check(nowhere, |_| 0.2, &[Reason::Missing, Reason::Missing, Reason::Missing]);
+    let report = check(nowhere, |_| 0.2, &[Reason::Missing, Reason::Missing, Reason::Missing]);
+    assert!(report.rules[0].words.ends_with("no column `planet` to slice by: mend its name, or leave it out"), "{:?}", report.rules);
     let held = held();
     let first = answers(&held, 1, |_| 0.2);
     let text = format!("version: 1\nresamples: 100\n{METRICS}{SLICES}");

@@ -35,9 +35,14 @@ fn tried(trial: &Trial<'_>, draft: &Draft<'_>) -> Result<SuiteReport, String> {
     let (Some(attacks), Some(asked)) = (&trial.file.attacks, trial.asked.first()) else {
         return Err("there is no data to ask about".to_owned());
     };
+    let columns = trial.candidate.columns();
+    if let Some(name) = attacks.immutable.iter().find(|name| !columns.contains(name)) {
+        let known = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(format!("`immutable` names `{name}`, which the model does not see; it sees {known}: mend the gate file"));
+    }
     let answering = trial.candidate.over(&asked.frame, &trial.classes)?;
     let mut features = Vec::new();
-    for name in trial.candidate.columns() {
+    for name in columns {
         let column = asked.frame.get(name).ok_or_else(|| format!("there is no column `{name}`"))?;
         features.push(Feature { name: name.clone(), kind: kind_of(column), immutable: attacks.immutable.contains(name) });
     }

@@ -170,6 +170,10 @@ async fn what_cannot_be_judged_never_passes() {
     check(RULES, b"\x80\x04.", Some(&good()), &["gate.not_evaluated"]).await;
     check(RULES, &good(), Some(b"tree\nno tree at all\n"), &["gate.champion"]).await;
     check("version: 1\n", &good(), None, &["gate.invalid"]).await;
+    let elsewhere = format!("{RULES}attacks: {{run: [evasion], immutable: [a, age]}}\n");
+    let report = check(&elsewhere, &good(), None, &["attack.not_run"]).await;
+    let said = detail(&report, "attack.not_run");
+    assert!(said.contains("`age`, which the model does not see; it sees a, b, c"), "{said}");
     let unlabelled = RULES.replace("seed: 3", "label: nothing");
     check(&unlabelled, &good(), None, &["gate.data"]).await;
     let missing = tried(RULES, &good(), None, |spec| spec.missing.push("there is no data version `x@1`".to_owned())).await;

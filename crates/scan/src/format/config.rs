@@ -18,10 +18,15 @@ const WALKED_BYTES_MAX: u64 = 32 << 20;
 /// Keys of Hugging Face's configurations that name Python code.
 const CODE_KEYS: [&str; 2] = ["auto_map", "custom_pipelines"];
 /// Packages whose classes configurations of their own name as a target. They are large: what a name does is not known.
-const TARGET_PACKAGES: [&str; 6] =
-    ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning."];
+const TARGET_PACKAGES: [&str; 8] =
+    ["nemo.collections.", "nemo.core.", "torch.nn.", "torch.optim.", "pytorch_lightning.", "lightning.", "ldm.", "sgm."];
 /// Packages of base models, whose modules adapters name.
 const BASE_PACKAGES: [&str; 3] = ["transformers.models.", "diffusers.models.", "timm.models."];
+
+/// What the parts of a pipeline of diffusers are made by; a library of any other name is imported.
+const PIPELINE_LIBRARIES: [&str; 3] = ["diffusers", "transformers", "stable_diffusion"];
+/// Keys that choose how attention is computed: a name with a slash is a kernel's, which is fetched and loaded.
+const ATTENTION_KEYS: [&str; 2] = ["attn_implementation", "_attn_implementation"];
 
 /// Judges a file that should be JSON, and says what it is; `None` if it is not JSON.
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<Option<&'static str>> {
@@ -99,6 +104,7 @@ pub(super) fn walk(context: &mut Context<'_>, value: &Value) {
                 keras::judge(context, class, map);
             }
             judge_module(context, map);
+            judge_target(context, map);
             for (key, inner) in map {
                 judge_entry(context, key, inner);
                 walk(context, inner);
@@ -125,13 +131,10 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
         }
         // Hydra and NeMo call what this names.
         ("_target_", target) => {
-            let target = target.as_str().unwrap_or("?? not a text");
-            let rule = if TARGET_PACKAGES.iter().any(|package| target.starts_with(package)) {
-                rules::CODE
-            } else {
-                rules::MODULE_REFERENCE
-            };
-            context.find(rule, None, format!("`_target_` is `{}`", shown(target)));
+            find_target(context, "_target_", target.as_str().unwrap_or("?? not a text"));
+        }
+        (key, Value::String(kernel)) if ATTENTION_KEYS.contains(&key) && kernel.contains('/') => {
+            context.find(rules::CODE, None, format!("`{key}` is the kernel `{}`", shown(kernel)));
         }
         // sentence-transformers imports and calls it; elsewhere it is a word without a dot.
         ("activation_function", Value::String(name))
@@ -140,6 +143,47 @@ fn judge_entry(context: &mut Context<'_>, key: &str, value: &Value) {
             context.find(rules::MODULE_REFERENCE, None, format!("`activation_function` is `{}`", shown(name)));
         }
         _ => {}
+    }
+}
+
+/// What latent diffusion's configurations (`target` with `params`) and Lightning's (`class_path`) have imported and called.
+fn judge_target(context: &mut Context<'_>, map: &Map<String, Value>) {
+    let named = |key: &str| map.get(key).and_then(Value::as_str).filter(|name| is_dotted(name));
+    if let Some(target) = named("target").filter(|_| map.contains_key("params")) {
+        find_target(context, "target", target);
+    }
+    if let Some(class) = named("class_path") {
+        find_target(context, "class_path", class);
+    }
+    if is_pipeline(context) && map.contains_key("_class_name") {
+        judge_pipeline(context, map);
+    }
+}
+
+fn find_target(context: &mut Context<'_>, key: &str, target: &str) {
+    let is_packaged = TARGET_PACKAGES.iter().any(|package| target.starts_with(package));
+    let rule = if is_packaged { rules::CODE } else { rules::MODULE_REFERENCE };
+    context.find(rule, None, format!("`{key}` is `{}`", shown(target)));
+}
+
+/// `module.name`, as Python writes it.
+fn is_dotted(name: &str) -> bool {
+    let in_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let is_word = |word: &str| word.starts_with(|letter: char| !letter.is_ascii_digit()) && word.chars().all(in_word);
+    name.contains('.') && name.split('.').all(is_word)
+}
+
+fn is_pipeline(context: &Context<'_>) -> bool {
+    context.report.path.rsplit('/').next() == Some("model_index.json")
+}
+
+/// The parts of a pipeline of diffusers, each a library and a class of it; a pipeline that is such a pair brings its own code.
+fn judge_pipeline(context: &mut Context<'_>, map: &Map<String, Value>) {
+    for (part, made_by) in map {
+        let Some(library) = made_by.as_array().and_then(|pair| pair.first()).and_then(Value::as_str) else { continue };
+        if part == "_class_name" || !PIPELINE_LIBRARIES.contains(&library) {
+            context.find(rules::CODE, None, format!("`{}` is made by `{}`", shown(part), shown(library)));
+        }
     }
 }
 

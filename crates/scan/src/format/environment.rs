@@ -11,6 +11,32 @@ use crate::source::Window;
 
 /// Channels that are names of everyone's, not addresses.
 const CHANNELS: [&str; 6] = ["defaults", "conda-forge", "nodefaults", "anaconda", "pytorch", "nvidia"];
+/// What pip and conda take for a file beside, which they install, and not for a package's name.
+const ARCHIVES: [&str; 13] =
+    [".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".lz", ".tlz", ".lzma", ".conda"];
+/// What a marker may ask about, and the words between.
+const MARKER_WORDS: [&str; 20] = [
+    "python_version",
+    "python_full_version",
+    "os_name",
+    "os.name",
+    "sys_platform",
+    "sys.platform",
+    "platform_release",
+    "platform_system",
+    "platform_version",
+    "platform.version",
+    "platform_machine",
+    "platform.machine",
+    "platform_python_implementation",
+    "implementation_name",
+    "implementation_version",
+    "extra",
+    "and",
+    "or",
+    "in",
+    "not",
+];
 
 pub(super) fn requirements(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
     let Some(bytes) = context.whole_text(window)? else { return Ok(()) };
@@ -108,8 +134,7 @@ fn requirement(context: &mut Context<'_>, line: &str) {
     if line.starts_with('-') || line.replace(" --hash=", " ").contains(" -") {
         return context.find(rules::REQUIREMENT_OPTION, None, format!("`{told}`"));
     }
-    let is_path =
-        line.starts_with(['.', '/', '~']) || line.ends_with(".whl") || line.ends_with(".tar.gz") || line.ends_with(".zip");
+    let is_path = line.starts_with(['.', '/', '~']) || is_archive(line);
     if line.contains("://") || line.contains(" @ ") || line.contains("git+") || is_path || line.contains('\\') {
         return context.find(rules::REQUIREMENT_SOURCE, None, format!("`{told}`"));
     }
@@ -132,29 +157,98 @@ fn included(context: &mut Context<'_>, line: &str, told: &str) {
     }
 }
 
+/// Whether what stands before extras, markers and digests is a file's name.
+fn is_archive(line: &str) -> bool {
+    let package = line.split(" --hash=").next().unwrap_or_default();
+    let package = package.split([';', '[']).next().unwrap_or_default().trim_end().to_lowercase();
+    ARCHIVES.iter().any(|ending| package.ends_with(ending))
+}
+
 /// `name[extra] ==version, … ; marker --hash=…`.
 fn is_named(line: &str) -> bool {
-    let (requirement, rest) = line.split_once(';').unwrap_or((line, ""));
-    let mut words = requirement.split(" --hash=sha");
-    let requirement = words.next().unwrap_or_default().trim();
+    let mut words = line.split(" --hash=sha");
+    let requirement = words.next().unwrap_or_default();
     if !words.all(|hash| hash.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == ':' || letter == ' ')) {
         return false;
     }
-    let name_end =
-        requirement.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_.".contains(letter))).unwrap_or(requirement.len());
-    let (name, versions) = requirement.split_at(name_end);
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || " ,.<>=!~*+-_[]()'\":".contains(letter);
-    !name.is_empty() && versions.chars().all(allowed) && rest.chars().all(allowed)
+    let (requirement, marker) = requirement.split_once(';').unwrap_or((requirement, ""));
+    let requirement = requirement.trim();
+    let in_name = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let name_end = requirement.find(|letter: char| !in_name(letter)).unwrap_or(requirement.len());
+    let (name, rest) = requirement.split_at(name_end);
+    let rest = rest.trim_start();
+    let versions = match rest.strip_prefix('[') {
+        None => rest,
+        Some(bracketed) => match bracketed.split_once(']') {
+            Some((extras, versions)) if extras.chars().all(|letter| in_name(letter) || matches!(letter, ',' | ' ')) => versions,
+            _ => return false,
+        },
+    };
+    let in_version = |letter: char| letter.is_ascii_alphanumeric() || " ,.<>=!~*+-_()".contains(letter);
+    !name.is_empty() && versions.chars().all(in_version) && is_marker(marker)
+}
+
+/// `python_version < "3.9" and sys_platform == 'linux'`: some readers hand the line to a shell, or split it as one does.
+fn is_marker(marker: &str) -> bool {
+    let mut rest = marker.trim();
+    while let Some(first) = rest.chars().next() {
+        let end = match first {
+            '"' | '\'' => match rest.get(1..).and_then(|inner| inner.find(first)) {
+                Some(length) if rest.get(1..=length).is_some_and(is_compared) => length + 2,
+                _ => return false,
+            },
+            '(' | ')' | '<' | '>' | '=' | '!' | '~' | ' ' => 1,
+            _ => {
+                let in_word = |letter: char| letter.is_ascii_alphanumeric() || "_.".contains(letter);
+                let end = rest.find(|letter: char| !in_word(letter)).unwrap_or(rest.len());
+                if !rest.get(..end).is_some_and(|word| MARKER_WORDS.contains(&word)) {
+                    return false;
+                }
+                end
+            }
+        };
+        rest = rest.get(end..).unwrap_or_default();
+    }
+    true
+}
+
+/// A text that a marker compares with; one that begins as an option does could be taken for one.
+fn is_compared(text: &str) -> bool {
+    !text.starts_with('-') && text.chars().all(|letter| letter.is_ascii_alphanumeric() || " ,.<>=!~*+-_".contains(letter))
 }
 
 /// conda's and MLflow's environments.
 pub(super) fn yaml(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
     let Some(bytes) = context.whole_text(window)? else { return Ok(()) };
     match super::mlmodel::yaml(&bytes) {
-        Ok(value) => judge(context, &value),
+        Ok(value) => {
+            judge_shape(context, &value);
+            judge(context, &value);
+        }
         Err(problem) => context.find(rules::FORMAT_MALFORMED, None, format!("it is no plain YAML: {}", shown(&problem))),
     }
     Ok(())
+}
+
+/// What has another form than conda's and MLflow's environments have is not known to say nothing.
+fn judge_shape(context: &mut Context<'_>, value: &Value) {
+    for key in ["channels", "dependencies", "build_dependencies"] {
+        if let Some(other) = value.get(key).filter(|other| !other.is_array() && !other.is_null()) {
+            context.find(rules::REQUIREMENT_UNREAD, None, format!("`{key}` is no list: `{}`", shown(&other.to_string())));
+        }
+    }
+    // MLflow makes an argument and a path of it.
+    let is_version = |text: &str| {
+        text.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+            && text.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-_".contains(letter))
+    };
+    match value.get("python") {
+        None | Some(Value::Null | Value::Number(_)) => {}
+        Some(Value::String(version)) if is_version(version) => {}
+        Some(other) => {
+            context.find(rules::REQUIREMENT_UNREAD, None, format!("`python` is no version: `{}`", shown(&other.to_string())));
+        }
+    }
 }
 
 /// What YAML says of packages, if it does.
@@ -169,8 +263,8 @@ pub(super) fn judge(context: &mut Context<'_>, value: &Value) {
             match entry {
                 Value::String(line) => conda(context, line),
                 Value::Object(map) => {
-                    for line in map.values().filter_map(Value::as_array).flatten() {
-                        listed(context, line.as_str().unwrap_or("?? not a text"));
+                    for (installer, lines) in map {
+                        installed(context, installer, lines);
                     }
                 }
                 other => context.find(rules::REQUIREMENT_UNREAD, None, format!("`{}`", shown(&other.to_string()))),
@@ -182,15 +276,35 @@ pub(super) fn judge(context: &mut Context<'_>, value: &Value) {
     }
 }
 
-/// conda's `name=version=build`, with a channel before `::`.
-fn conda(context: &mut Context<'_>, line: &str) {
-    match line.split_once("::") {
-        Some((channel, _)) if !CHANNELS.contains(&channel) => {
-            context.find(rules::REQUIREMENT_OPTION, None, format!("`{}`", shown(line)));
+/// What another program installs, by its name.
+fn installed(context: &mut Context<'_>, installer: &str, lines: &Value) {
+    match lines {
+        Value::Array(lines) => {
+            for line in lines {
+                listed(context, line.as_str().unwrap_or("?? not a text"));
+            }
         }
-        Some((_, rest)) => listed(context, rest),
-        None => listed(context, line),
+        other if installer == "pip" && !other.is_null() => {
+            context.find(rules::REQUIREMENT_UNREAD, None, format!("`pip` has no list: `{}`", shown(&other.to_string())));
+        }
+        _ => {}
     }
+}
+
+/// conda's `name=version=build`, with a channel before `::`, or before a namespace between colons, or in brackets.
+fn conda(context: &mut Context<'_>, line: &str) {
+    let (channel, package) = match line.rsplit_once(':') {
+        Some((before, package)) if !before.contains(['=', ' ', '[']) && !line.contains("://") => {
+            (before.split(':').next(), package)
+        }
+        _ => (None, line),
+    };
+    let bracketed = package.split_once('[').map_or_else(String::new, |(_, inside)| inside.to_lowercase());
+    let names_source = ["channel", "url"].iter().any(|key| bracketed.contains(key));
+    if names_source || channel.is_some_and(|channel| !CHANNELS.contains(&channel)) {
+        return context.find(rules::REQUIREMENT_OPTION, None, format!("`{}`", shown(line)));
+    }
+    listed(context, package);
 }
 
 #[cfg(test)]
@@ -213,6 +327,8 @@ mod tests {
             "a[b,c]~=1.0 ; python_version < '3.9'\n",
             "catboost\nnumpy\n",
             "x==1 --hash=sha256:ab\n",
+            "a[b, c] (>=1.0,!=1.5.*) ; (python_version>='3.9' and sys_platform != \"win32\") or extra == 'x' --hash=sha256:ab\n",
+            "torch===2.1.0+cpu; platform_machine not in 'arm64 aarch64'\n",
         ] {
             check("requirements.txt", good, Verdict::Clean);
         }
@@ -225,6 +341,10 @@ mod tests {
             "-e .\n",
             "numpy==1 \\\n --extra-index-url x\n",
             "a.whl\n",
+            "a.WHL --hash=sha256:ab\n",
+            "a.tar.bz2\n",
+            "a.zip[x]\n",
+            "a.tgz ; python_version > '3'\n",
             "--trusted-host x\n",
             "numpy # x\u{2028}--index-url x\n",
             "# x\r--extra-index-url x\rnumpy\n",
@@ -234,6 +354,16 @@ mod tests {
             "-\\\n-extra-index-url x\n",
         ] {
             check("requirements.txt", bad, Verdict::Blocked);
+        }
+        // Words of a shell where a marker should be; options in quotes, which one way to install splits as a shell does.
+        for odd in [
+            "numpy; touch x\n",
+            "numpy; 'x' == '\"' id\n",
+            "numpy; os_name == 'a\n",
+            "numpy \"--pre\"\n",
+            "numpy; \"--pre\" in os_name\n",
+        ] {
+            check("requirements.txt", odd, Verdict::Unknown);
         }
         check("requirements.txt", "-r other.txt\n", Verdict::Unknown);
         check("requirements.txt", "# coding: utf-7\nnumpy # +AAo---extra-index-url x\n", Verdict::Unknown);
@@ -254,6 +384,31 @@ mod tests {
         check("conda.yaml", &good.replace("mlflow==3", "git+https://example.org/x"), Verdict::Blocked);
         check("conda.yaml", &good.replace("mlflow==3", "\"numpy #\\n--extra-index-url x\""), Verdict::Blocked);
         check("python_env.yaml", "dependencies: [\"numpy #\\n-e git+x\"]\n", Verdict::Blocked);
+        let with = |line: &str| good.replace("pip<=24", line);
+        for (line, wanted) in [
+            ("numpy=1.26.*=py311_0", Verdict::Clean),
+            ("conda-forge::numpy>=1.2,<2", Verdict::Clean),
+            ("\"numpy[channel=someone]\"", Verdict::Blocked),
+            ("\"numpy[version='1.*', channel = 'someone']\"", Verdict::Blocked),
+            ("someone::numpy", Verdict::Blocked),
+            ("someone:x:numpy", Verdict::Blocked),
+            ("./x.conda", Verdict::Blocked),
+            ("x.tar.bz2", Verdict::Blocked),
+            ("\"numpy[version='1.*']\"", Verdict::Unknown),
+        ] {
+            check("conda.yaml", &with(line), wanted);
+        }
+        for odd in [
+            "channels: https://example.org/c\ndependencies: [numpy]\n",
+            "dependencies: numpy\n",
+            "dependencies: [{pip: git+x}]\n",
+            "python: ../../x\ndependencies: [numpy]\n",
+            "python: [3]\n",
+            "python: 3.11\ndependencies: ['numpy \"--pre\"']\n",
+        ] {
+            check("python_env.yaml", odd, Verdict::Unknown);
+        }
+        check("python_env.yaml", "python: 3.11\ndependencies:\n- x==1 --hash=sha256:ab\n- pip:\n", Verdict::Clean);
         check("conda.yaml", "x: !!python/object/apply:os.system [id]\n", Verdict::Blocked);
     }
 }

@@ -15,8 +15,8 @@ use super::protobuf::{Content, Field, fields};
 
 /// Domains whose operators every runtime brings itself.
 const DOMAINS: [&str; 6] = ["", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training", "com.microsoft"];
-/// Operators that run Python or code of the author's.
-const OPERATORS: [&str; 6] = ["PyOp", "PyCustomOp", "PythonOp", "ATen", "PythonOpGrad", "TorchScript"];
+/// Operators that run Python or code of the author's; the last hands a compiled program, of the file or beside it, to a driver.
+const OPERATORS: [&str; 7] = ["PyOp", "PyCustomOp", "PythonOp", "ATen", "PythonOpGrad", "TorchScript", "EPContext"];
 /// Bytes between tensors in an external file.
 const ALIGNMENT_BYTES_MAX: u64 = 64 << 10;
 const FINDINGS_EACH_MAX: usize = 16;

@@ -148,6 +148,30 @@ fn no_key_of_json_excuses_another() {
 }
 
 #[test]
+fn what_a_configuration_has_called_is_judged_by_its_name() {
+    for (text, wanted, rule) in [
+        ("a: {target: os.system, params: {command: id}}", Verdict::Blocked, "config.module"),
+        ("model: {target: ldm.models.diffusion.ddpm.LatentDiffusion, params: {}}", Verdict::Unknown, "file.code"),
+        ("model: {class_path: subprocess.run, init_args: {args: id}}", Verdict::Blocked, "config.module"),
+        ("model: {class_path: lightning.pytorch.demos.boring_classes.BoringModel}", Verdict::Unknown, "file.code"),
+        // A column, and a measure: words, and no names of a module's.
+        ("{target: churned, params: {depth: 3}}", Verdict::Clean, ""),
+        ("{target: data.churned, metric: auc}", Verdict::Clean, ""),
+        ("{target: '0.95', params: {}}", Verdict::Clean, ""),
+    ] {
+        check("config.yaml", text.as_bytes(), wanted, rule);
+    }
+    check("config.json", br#"{"attn_implementation":"someone/kernel"}"#, Verdict::Unknown, "file.code");
+    check("config.json", br#"{"_attn_implementation":"sdpa"}"#, Verdict::Clean, "");
+    let pipeline = |part: &str| format!(r#"{{"_class_name":"StableDiffusionPipeline","unet":["diffusers","X"],"a":{part}}}"#);
+    check("m/model_index.json", pipeline("[null,null]").as_bytes(), Verdict::Clean, "");
+    check("m/model_index.json", pipeline(r#"["transformers","CLIPTextModel"]"#).as_bytes(), Verdict::Clean, "");
+    check("m/model_index.json", pipeline(r#"["os","system"]"#).as_bytes(), Verdict::Unknown, "file.code");
+    check("m/model_index.json", br#"{"_class_name":["pipeline","Own"]}"#, Verdict::Unknown, "file.code");
+    check("unet/config.json", br#"{"_class_name":"UNet2DModel","down_block_types":["A2D","B2D"]}"#, Verdict::Clean, "");
+}
+
+#[test]
 fn configurations_name_no_files_and_modules_elsewhere() {
     let index = |file: &str| format!(r#"{{"metadata":{{}},"weight_map":{{"a":"x-1.safetensors","b":"{file}"}}}}"#);
     for (file, wanted) in [
