@@ -89,6 +89,8 @@ pub(crate) struct Slot {
     looking: tokio::sync::Mutex<()>,
     /// A model that was loaded before the endpoint was told to answer with it.
     ahead: Mutex<Option<Arc<Loaded>>>,
+    /// The version that could not be loaded when it was last wanted, and why.
+    failed: Mutex<Option<(String, String)>>,
     /// Bounds how many requests of one endpoint are open at once: others are not starved by it.
     turns: Arc<Semaphore>,
 }
@@ -108,7 +110,8 @@ struct Look {
 impl Slot {
     fn new(requests_max: usize) -> Self {
         let turns = Arc::new(Semaphore::new(requests_max));
-        Self { now: Mutex::default(), looking: tokio::sync::Mutex::default(), ahead: Mutex::default(), turns }
+        let (now, ahead, failed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { now, looking: tokio::sync::Mutex::default(), ahead, failed, turns }
     }
 
     fn fresh(&self, now: Micros) -> Option<Answering> {
@@ -143,7 +146,7 @@ impl Slot {
 }
 
 impl Serving {
-    /// Why an endpoint cannot answer, as far as that is known without loading its model; none where nothing stands against it.
+    /// Why an endpoint cannot answer, as far as that is known without loading its model now; none where nothing stands against it.
     ///
     /// # Errors
     /// `Internal` of the database.
@@ -159,8 +162,11 @@ impl Serving {
     fn may_answer(&self, reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<(), Problem> {
         let version = version_of(reader, &endpoint, &endpoint.choice)?;
         self.0.admission.servable(reader, &version)?;
+        let slot = self.0.slots.lock().get(&endpoint.id).cloned();
         let place = EndpointPlace::of(reader, endpoint)?;
-        self.may_run(&place.runtime, &place.workspace_name)
+        self.may_run(&place.runtime, &place.workspace_name)?;
+        let failed = slot.and_then(|slot| slot.failed.lock().clone()).filter(|(failed, _)| *failed == version);
+        failed.map_or(Ok(()), |(_, why)| Err(Problem::new(Kind::Conflict, why)))
     }
 
     /// What answers for an endpoint just now.
@@ -178,7 +184,12 @@ impl Serving {
             return Ok(answering);
         }
         let Look { place, champion, challenger } = self.look(permit, endpoint_id).await?;
-        let champion = self.loaded(permit, &slot, champion, &place).await?;
+        let version = champion.subject.id();
+        let champion = self.loaded(permit, &slot, champion, &place).await;
+        // What passes by itself, such as Pythons that are all taken, says nothing of the version.
+        let lasts = |problem: &&Problem| matches!(problem.kind(), Kind::Conflict | Kind::Internal);
+        *slot.failed.lock() = champion.as_ref().err().filter(lasts).map(|problem| (version, problem.message().to_owned()));
+        let champion = champion?;
         let challenge = match challenger {
             None => None,
             Some((rollout, servable)) => {
