@@ -316,6 +316,39 @@ def test_a_model_with_columns_of_text_answers_over_mlflows_protocol(server, tmp_
     assert answer.status_code == 400 and "size" in answer.text, answer.text
 
 
+TABLE = '''
+import mlflow.pyfunc, pandas as pd
+
+class Table(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return pd.DataFrame({"y": model_input["x"] * (params or {}).get("k", 1.0), "s": ["a"] * len(model_input)})
+
+mlflow.models.set_model(Table())
+'''
+
+
+def test_a_table_comes_by_rows_and_params_are_not_lost_unsaid(server, tmp_path):
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    source = tmp_path / "table.py"
+    source.write_text(TABLE)
+
+    def log(mlflow, name):
+        signature = infer_signature(pd.DataFrame({"x": [0.5]}), params={"k": 2.0})
+        mlflow.pyfunc.log_model(name="model", python_model=str(source), registered_model_name=name, signature=signature)
+
+    name, _ = endpoint(server, admitted(server, tmp_path, log))
+    address = f"{server.url}/endpoints/{name}/invocations"
+    body = {"dataframe_records": [{"x": 1.5}, {"x": 2.0}], "params": {}}
+    answer = server.session().post(address, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    # As MLflow's own scoring server writes a table.
+    assert [(row["s"], type(row["y"])) for row in answer.json()["predictions"]] == [("a", float)] * 2, answer.text
+    answer = server.session().post(address, json={**body, "params": {"k": 5.0}}, timeout=60)
+    assert answer.status_code == 400 and "`params` are not handed on" in answer.json()["message"], answer.text
+
+
 @pytest.fixture(scope="module")
 def hostile(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")

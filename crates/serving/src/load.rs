@@ -45,12 +45,10 @@ impl Loaded {
     /// What was written without types, with those that this model takes, and without what it does not name.
     pub(crate) fn typed(&self, batch: Batch) -> Result<Batch, PredictError> {
         let batch = batch.without_unknown(self.signature());
-        // What is computed elsewhere may tell a missing text from an empty one.
-        if matches!(self.model, Engine::Elsewhere(_)) && batch.misses_text(self.signature()) {
-            let why = "a missing text cannot be sent to this runtime; send an empty one if it means the same";
-            return Err(PredictError::Input(why.to_owned()));
+        match self.model.refuses(&batch) {
+            Some(why) => Err(PredictError::Input(why.to_owned())),
+            None => batch.typed(self.signature()),
         }
-        batch.typed(self.signature())
     }
 
     /// What `predict` of the library gives, with which it was saved.
