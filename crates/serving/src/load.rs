@@ -14,7 +14,7 @@ use vault::db::Reader;
 
 use crate::engine::{Engine, Runtime, no_engines};
 use crate::limits::{LOADED_COUNT_MAX, LOOK_AGAIN};
-use crate::rollout::{Challenge, Rollout, Tally};
+use crate::rollout::{Challenge, Rollout};
 use crate::types::{Choice, Endpoint, no_endpoint};
 use crate::{Serving, store};
 
@@ -402,10 +402,15 @@ impl Slot {
         let held = self.now.lock();
         let known = held.as_ref().and_then(|looked| looked.answering.challenge.as_ref());
         let is_same = |known: &&Arc<Challenge>| match (&known.model, &model) {
-            (Ok(one), Ok(other)) => known.rollout == rollout && Arc::ptr_eq(one, other),
+            (Ok(one), Ok(other)) => known.rollout.id == rollout.id && Arc::ptr_eq(one, other),
             _ => false,
         };
-        known.filter(is_same).map_or_else(|| Arc::new(Challenge { rollout, model, tally: Tally::default() }), Arc::clone)
+        match known.filter(is_same) {
+            Some(known) if known.rollout == rollout => Arc::clone(known),
+            // It was halted: what led to that stays to be seen.
+            Some(known) => Arc::new(Challenge { rollout, model, tally: Arc::clone(&known.tally) }),
+            None => Arc::new(Challenge { rollout, model, tally: Arc::default() }),
+        }
     }
 }
 
