@@ -210,6 +210,8 @@ def test_a_model_of_scikit_learn_answers_as_it_does_at_home(server, tmp_path):
     about = shown(server, name)
     assert (about["runtime"], about["format"], about["ready"]) == ("python", "python_sklearn", True), about
     assert "4 columns are expected" in ask(server, name, matrix(rows[:, :3]), 400)["error"]
+    lacking = [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": [None, 1.0, 2.0, 3.0]}]
+    assert "missing or infinite" in ask(server, name, lacking, 400)["error"], "scikit-learn refuses it: no fault of the model"
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         said = list(pool.map(lambda row: by_name(ask(server, name, matrix(row[None, :]))), rows))
     assert [one["label"][0] for one in said] == fitted.predict(rows).tolist(), "what is asked together is answered apart"
