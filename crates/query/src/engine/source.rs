@@ -169,7 +169,8 @@ impl Scan {
         self.meter.count(batch.num_rows());
         let mut stored = batch.columns().iter();
         let columns = self.schema.fields().iter().zip(&self.projection).map(|(field, place)| {
-            match self.is_stored(*place).then(|| stored.next()).flatten() {
+            let column = self.is_stored(*place).then(|| stored.next()).flatten();
+            match column {
                 None => Ok(new_null_array(field.data_type(), batch.num_rows())),
                 Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
                 Some(column) => arrow_cast::cast(column, field.data_type()),
