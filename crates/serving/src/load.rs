@@ -144,7 +144,7 @@ impl Slot {
 }
 
 impl Serving {
-    /// Why an endpoint cannot answer, as far as that is known without loading its model now; none where nothing stands against it.
+    /// Why an endpoint cannot answer, as far as that is known without loading its model; none where nothing stands against it.
     ///
     /// # Errors
     /// `Internal` of the database.
@@ -185,7 +185,7 @@ impl Serving {
         let version = champion.subject.id();
         let champion = self.loaded(permit, &slot, champion, &place).await;
         // What passes by itself, such as Pythons that are all taken, says nothing of the version.
-        let lasts = |problem: &&Problem| matches!(problem.kind(), Kind::Conflict | Kind::Internal);
+        let lasts = |problem: &&Problem| matches!(problem.kind(), Kind::Conflict | Kind::Internal | Kind::Gone);
         *slot.failed.lock() = champion.as_ref().err().filter(lasts).map(|problem| (version, problem.message().to_owned()));
         let champion = champion?;
         let challenge = match challenger {
