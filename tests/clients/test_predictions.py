@@ -57,6 +57,15 @@ def test_queries_are_run_by_the_worker(server, served):
     people.call(predictor, server, "POST", "/predictions/query", status=(403,), json={"sql": sql})
 
 
+def test_a_query_may_ask_for_what_no_prediction_has(server, mlflow_here):
+    served = test_serving.serve(server, mlflow_here)
+    cli(server, "predictions", "policy", served["endpoint"], "values")
+    predict(server, served, served["features"][:1])
+    sql = "SELECT subject, inputs_hmac, outputs_hmac FROM predictions WHERE subject IS NULL"
+    answer = json.loads(cli(server, "predictions", "query", sql, "--endpoint", served["endpoint"], "--json"))
+    assert answer["rows"] == [[None, None, None]], answer
+
+
 def test_a_proof_holds_without_the_server(server, served, tmp_path):
     cli(server, "predictions", "policy", served["endpoint"], "values")
     prediction = predict(server, served, served["features"][:1])

@@ -193,6 +193,40 @@ def test_columns_that_the_model_does_not_name_are_left_out(server, mlflow_here):
     assert lacking.status_code == 400 and "`b` is missing" in lacking.json()["message"], lacking.text
 
 
+def test_a_model_whose_stored_bytes_were_changed_is_not_loaded_and_health_says_so(fresh_server, mlflow_here, monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+
+    server = fresh_server
+    for key, value in server.mlflow_environment().items():
+        monkeypatch.setenv(key, value)
+    model, endpoint = fresh("wide"), fresh("wide-live")
+    mlflow_here.set_experiment(fresh("exp"))
+    # Large enough to be a file of its own.
+    rows = np.random.default_rng(6).normal(size=(60, 6_000))
+    stored = lambda: {path for path in (server.data / "objects" / "stored").rglob("*") if path.is_file()}  # noqa: E731
+    before = stored()
+    with mlflow_here.start_run():
+        fitted = LogisticRegression().fit(rows, (rows[:, 0] > 0).astype(int))
+        mlflow_here.sklearn.log_model(fitted, name="model", registered_model_name=model, serialization_format="skops")
+    mlflow_here.MlflowClient().set_registered_model_alias(model, "champion", "1")
+    server.cli("endpoint", "create", endpoint, "--model", f"{model}@champion", "--token-file", str(server.token_file))
+    body = {"inputs": [tensor(rows[:1])]}
+    ask(server.session(), server, endpoint, body)
+    server.stop()
+    changed = stored() - before
+    assert changed, "the model lies in a file"
+    for path in changed:
+        whole = bytearray(path.read_bytes())
+        whole[len(whole) // 2] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(whole)
+    server.start()
+    assert "damaged" in ask(server.session(), server, endpoint, body, status=500)["error"]
+    told = people.call(server.session(), server, "GET", "/health")["health"]
+    mine = next(one for one in told if one["name"] == endpoint)
+    assert mine["state"] == "failing" and "it cannot answer: " in mine["reasons"][0] and "damaged" in mine["reasons"][0], mine
+
+
 def test_mlflows_scoring_protocol(server, served):
     session, base, rows = server.session(), f"{server.url}/endpoints/{served['endpoint']}", served["features"][::9]
     expected = served["fitted"].predict(rows).tolist()

@@ -210,6 +210,8 @@ def test_a_model_of_scikit_learn_answers_as_it_does_at_home(server, tmp_path):
     about = shown(server, name)
     assert (about["runtime"], about["format"], about["ready"]) == ("python", "python_sklearn", True), about
     assert "4 columns are expected" in ask(server, name, matrix(rows[:, :3]), 400)["error"]
+    lacking = [{"name": "input", "shape": [1, 4], "datatype": "FP64", "data": [None, 1.0, 2.0, 3.0]}]
+    assert "missing or infinite" in ask(server, name, lacking, 400)["error"], "scikit-learn refuses it: no fault of the model"
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         said = list(pool.map(lambda row: by_name(ask(server, name, matrix(row[None, :]))), rows))
     assert [one["label"][0] for one in said] == fitted.predict(rows).tolist(), "what is asked together is answered apart"
@@ -314,6 +316,39 @@ def test_a_model_with_columns_of_text_answers_over_mlflows_protocol(server, tmp_
     body["dataframe_split"]["columns"] = ["kind", "length"]
     answer = server.session().post(address, json=body, timeout=60)
     assert answer.status_code == 400 and "size" in answer.text, answer.text
+
+
+TABLE = '''
+import mlflow.pyfunc, pandas as pd
+
+class Table(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return pd.DataFrame({"y": model_input["x"] * (params or {}).get("k", 1.0), "s": ["a"] * len(model_input)})
+
+mlflow.models.set_model(Table())
+'''
+
+
+def test_a_table_comes_by_rows_and_params_are_not_lost_unsaid(server, tmp_path):
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    source = tmp_path / "table.py"
+    source.write_text(TABLE)
+
+    def log(mlflow, name):
+        signature = infer_signature(pd.DataFrame({"x": [0.5]}), params={"k": 2.0})
+        mlflow.pyfunc.log_model(name="model", python_model=str(source), registered_model_name=name, signature=signature)
+
+    name, _ = endpoint(server, admitted(server, tmp_path, log))
+    address = f"{server.url}/endpoints/{name}/invocations"
+    body = {"dataframe_records": [{"x": 1.5}, {"x": 2.0}], "params": {}}
+    answer = server.session().post(address, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    # As MLflow's own scoring server writes a table.
+    assert [(row["s"], type(row["y"])) for row in answer.json()["predictions"]] == [("a", float)] * 2, answer.text
+    answer = server.session().post(address, json={**body, "params": {"k": 5.0}}, timeout=60)
+    assert answer.status_code == 400 and "`params` are not handed on" in answer.json()["message"], answer.text
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ pub(crate) struct TableFiles<'a> {
 
 impl TableFiles<'_> {
     pub(crate) fn table(&self) -> QueryTable {
-        QueryTable { name: self.name.to_owned(), files: file_specs(self.files), csv: self.csv }
+        QueryTable { name: self.name.to_owned(), files: file_specs(self.files), csv: self.csv, columns: Vec::new() }
     }
 }
 

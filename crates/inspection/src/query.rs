@@ -44,6 +44,9 @@ pub struct QueryTable {
     /// How its CSV files are written, where their committer said so.
     #[serde(default)]
     pub csv: CsvDialect,
+    /// Columns of texts that it has although no file may hold any: they are empty then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
 }
 
 /// What is asked of the tables.

@@ -16,9 +16,9 @@ pub(crate) const MINUTE_US: i64 = 60_000_000;
 const HORIZON_MINUTES: usize = 60;
 const CERTAINTY_MIN: f64 = 0.9;
 /// Rows that a statement about accuracy stands on.
-const ACCURACY_ROWS_MIN: u64 = 200;
+pub(crate) const ACCURACY_ROWS_MIN: u64 = 200;
 /// How sure intervals are.
-const CONFIDENCE: f64 = 0.99;
+pub(crate) const CONFIDENCE: f64 = 0.99;
 /// How much an expected accuracy must have fallen to matter.
 const ACCURACY_FALL_MIN: f64 = 0.05;
 /// By how much a metric's level must have changed to matter.

@@ -51,8 +51,9 @@ fn answer(job: QueryJob, pipe: &Arc<Pipe>) -> Result<QueryReport, String> {
             report.rules = rules::run(&contract_yaml, None, tables, &job.limits, &meter, &news)?.values;
         }
         Ask::Rows { sql } => {
-            let named = tables.into_iter().map(|(name, table)| (vec![name], table)).collect();
-            let engine = Engine::new(named, job.limits, &meter).map_err(|error| error.to_string())?;
+            let columns = job.tables.into_iter().map(|table| table.columns);
+            let named = tables.into_iter().zip(columns).map(|((name, table), columns)| (vec![name], table, columns)).collect();
+            let engine = Engine::with_columns(named, job.limits, &meter).map_err(|error| error.to_string())?;
             report.rows = Some(engine.rows(&sql).map_err(|error| error.to_string())?);
         }
     }

@@ -12,6 +12,7 @@ pub struct Batch {
     inputs: Vec<(String, Tensor)>,
     /// What has no types yet: [`Batch::typed`] makes inputs of it.
     written: Vec<Written>,
+    has_params: bool,
 }
 
 impl Batch {
@@ -20,7 +21,8 @@ impl Batch {
     /// # Errors
     /// If `rows × columns` is not the number of values.
     pub fn matrix(rows: usize, columns: usize, values: Values) -> Result<Self, PredictError> {
-        Ok(Self { rows, inputs: vec![(String::new(), Tensor::new(vec![rows, columns], values)?)], written: Vec::new() })
+        let inputs = vec![(String::new(), Tensor::new(vec![rows, columns], values)?)];
+        Ok(Self { rows, inputs, written: Vec::new(), has_params: false })
     }
 
     /// Named columns of equal length.
@@ -47,7 +49,7 @@ impl Batch {
                 return Err(PredictError::input(format!("`{name}` is given twice")));
             }
         }
-        Ok(Self { rows, inputs, written: Vec::new() })
+        Ok(Self { rows, inputs, written: Vec::new(), has_params: false })
     }
 
     /// What was written without types. It is asked once it is [`Batch::typed`].
@@ -55,7 +57,7 @@ impl Batch {
     /// # Errors
     /// As [`Batch::tensors`].
     pub fn written(written: Vec<Written>) -> Result<Self, PredictError> {
-        Ok(Self { rows: written::rows(&written)?, inputs: Vec::new(), written })
+        Ok(Self { rows: written::rows(&written)?, inputs: Vec::new(), written, has_params: false })
     }
 
     /// The same without the written columns that a model does not name, as MLflow's scoring server drops them: a table's index, an id.
@@ -73,13 +75,25 @@ impl Batch {
         if self.written.is_empty() {
             return Ok(self);
         }
-        Ok(Self { rows: self.rows, inputs: written::typed(self.written, model)?, written: Vec::new() })
+        Ok(Self { inputs: written::typed(self.written, model)?, written: Vec::new(), ..self })
     }
 
     /// Whether a text is missing of what is not typed yet. Once it is typed, it is an empty one.
     #[must_use]
     pub fn misses_text(&self, model: &Signature) -> bool {
         written::misses_text(&self.written, model)
+    }
+
+    /// The same, with which parameters of the prediction itself came. What they are is not kept.
+    #[must_use]
+    pub fn with_params(self) -> Self {
+        Self { has_params: true, ..self }
+    }
+
+    /// Whether parameters of the prediction itself came along.
+    #[must_use]
+    pub const fn has_params(&self) -> bool {
+        self.has_params
     }
 
     /// How many rows there are.

@@ -23,6 +23,8 @@ pub enum Predicts {
     SecondChance,
     /// The probabilities of all classes.
     Chances,
+    /// A table: rows with a value for each name.
+    Rows,
 }
 
 /// One input or output.

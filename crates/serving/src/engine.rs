@@ -96,6 +96,9 @@ pub trait Engines: Send + Sync {
     fn upstream<'a>(&'a self, server: &'a str, model: &'a str) -> BoxFuture<'a, Result<Arc<dyn Compute>, Problem>>;
 }
 
+/// The kind of a model that only MLflow's `python_function` describes.
+const PYTHON_FUNCTION: &str = "python_pyfunc";
+
 /// A model that can be asked.
 #[derive(Debug)]
 pub enum Engine {
@@ -118,8 +121,21 @@ impl Engine {
     pub(crate) fn predicts(&self) -> Predicts {
         match self {
             Self::Native(model) => model.predicts(),
+            Self::Elsewhere(model) if model.kind() == PYTHON_FUNCTION => Predicts::Rows,
             Self::Converted(_) | Self::Elsewhere(_) => Predicts::Labels,
         }
+    }
+
+    /// Why what was written cannot be handed on as it is meant.
+    pub(crate) fn refuses(&self, batch: &Batch) -> Option<&'static str> {
+        let Self::Elsewhere(model) = self else { return None };
+        // It may tell a missing text from an empty one.
+        if batch.misses_text(model.signature()) {
+            return Some("a missing text cannot be sent to this runtime; send an empty one if it means the same");
+        }
+        // Without them it would answer something else than what it was asked.
+        let is_lost = batch.has_params() && model.kind() == PYTHON_FUNCTION;
+        is_lost.then_some("`params` are not handed on to a `python_function`; leave them out if its defaults will do")
     }
 
     pub(crate) fn format(&self) -> String {

@@ -14,7 +14,7 @@ use vault::db::Reader;
 
 use crate::engine::{Engine, Runtime, no_engines};
 use crate::limits::{LOADED_COUNT_MAX, LOOK_AGAIN};
-use crate::rollout::{Challenge, Rollout, Tally};
+use crate::rollout::{Challenge, Rollout};
 use crate::types::{Choice, Endpoint, no_endpoint};
 use crate::{Serving, store};
 
@@ -45,12 +45,10 @@ impl Loaded {
     /// What was written without types, with those that this model takes, and without what it does not name.
     pub(crate) fn typed(&self, batch: Batch) -> Result<Batch, PredictError> {
         let batch = batch.without_unknown(self.signature());
-        // What is computed elsewhere may tell a missing text from an empty one.
-        if matches!(self.model, Engine::Elsewhere(_)) && batch.misses_text(self.signature()) {
-            let why = "a missing text cannot be sent to this runtime; send an empty one if it means the same";
-            return Err(PredictError::Input(why.to_owned()));
+        match self.model.refuses(&batch) {
+            Some(why) => Err(PredictError::Input(why.to_owned())),
+            None => batch.typed(self.signature()),
         }
-        batch.typed(self.signature())
     }
 
     /// What `predict` of the library gives, with which it was saved.
@@ -89,6 +87,8 @@ pub(crate) struct Slot {
     looking: tokio::sync::Mutex<()>,
     /// A model that was loaded before the endpoint was told to answer with it.
     ahead: Mutex<Option<Arc<Loaded>>>,
+    /// The version that could not be loaded when it was last wanted, and why.
+    failed: Mutex<Option<(String, String)>>,
     /// Bounds how many requests of one endpoint are open at once: others are not starved by it.
     turns: Arc<Semaphore>,
 }
@@ -108,7 +108,8 @@ struct Look {
 impl Slot {
     fn new(requests_max: usize) -> Self {
         let turns = Arc::new(Semaphore::new(requests_max));
-        Self { now: Mutex::default(), looking: tokio::sync::Mutex::default(), ahead: Mutex::default(), turns }
+        let (now, ahead, failed) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { now, looking: tokio::sync::Mutex::default(), ahead, failed, turns }
     }
 
     fn fresh(&self, now: Micros) -> Option<Answering> {
@@ -159,8 +160,11 @@ impl Serving {
     fn may_answer(&self, reader: &mut Reader<'_>, endpoint: Endpoint) -> Result<(), Problem> {
         let version = version_of(reader, &endpoint, &endpoint.choice)?;
         self.0.admission.servable(reader, &version)?;
+        let slot = self.0.slots.lock().get(&endpoint.id).cloned();
         let place = EndpointPlace::of(reader, endpoint)?;
-        self.may_run(&place.runtime, &place.workspace_name)
+        self.may_run(&place.runtime, &place.workspace_name)?;
+        let failed = slot.and_then(|slot| slot.failed.lock().clone()).filter(|(failed, _)| *failed == version);
+        failed.map_or(Ok(()), |(_, why)| Err(Problem::new(Kind::Conflict, why)))
     }
 
     /// What answers for an endpoint just now.
@@ -178,7 +182,12 @@ impl Serving {
             return Ok(answering);
         }
         let Look { place, champion, challenger } = self.look(permit, endpoint_id).await?;
-        let champion = self.loaded(permit, &slot, champion, &place).await?;
+        let version = champion.subject.id();
+        let champion = self.loaded(permit, &slot, champion, &place).await;
+        // What passes by itself, such as Pythons that are all taken, says nothing of the version.
+        let lasts = |problem: &&Problem| matches!(problem.kind(), Kind::Conflict | Kind::Internal | Kind::Gone);
+        *slot.failed.lock() = champion.as_ref().err().filter(lasts).map(|problem| (version, problem.message().to_owned()));
+        let champion = champion?;
         let challenge = match challenger {
             None => None,
             Some((rollout, servable)) => {
@@ -393,10 +402,15 @@ impl Slot {
         let held = self.now.lock();
         let known = held.as_ref().and_then(|looked| looked.answering.challenge.as_ref());
         let is_same = |known: &&Arc<Challenge>| match (&known.model, &model) {
-            (Ok(one), Ok(other)) => known.rollout == rollout && Arc::ptr_eq(one, other),
+            (Ok(one), Ok(other)) => known.rollout.id == rollout.id && Arc::ptr_eq(one, other),
             _ => false,
         };
-        known.filter(is_same).map_or_else(|| Arc::new(Challenge { rollout, model, tally: Tally::default() }), Arc::clone)
+        match known.filter(is_same) {
+            Some(known) if known.rollout == rollout => Arc::clone(known),
+            // It was halted: what led to that stays to be seen.
+            Some(known) => Arc::new(Challenge { rollout, model, tally: Arc::clone(&known.tally) }),
+            None => Arc::new(Challenge { rollout, model, tally: Arc::default() }),
+        }
     }
 }
 

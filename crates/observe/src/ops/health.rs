@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use gate::{Action, Operation, Permit, Scope, Target};
 use kernel::Problem;
-use watch::Tally;
+use watch::{Tally, estimate};
 
 use crate::Observe;
-use crate::judge::MINUTE_US;
+use crate::judge::{ACCURACY_ROWS_MIN, CONFIDENCE, MINUTE_US};
 use crate::store::places::Place;
 use crate::store::{alerts, minutes, places};
 use crate::types::{HealthOf, HealthState, Severity};
@@ -127,18 +127,26 @@ pub(crate) fn endpoint(
         let mean_ms = whole.mean_latency_us().unwrap_or(0.0) / 1_000.0;
         reasons.push(format!("{} of {tried} requests were answered, in {mean_ms:.2} ms on average", whole.answered));
     }
+    reasons.extend(expected(&whole));
     HealthOf { kind: "endpoint", name: place.name.clone(), state, reasons }
+}
+
+/// How many answers are expected to be right, where enough of them came with probabilities.
+fn expected(whole: &Tally) -> Option<String> {
+    let is = estimate(whole, CONFIDENCE).filter(|is| is.row_count >= ACCURACY_ROWS_MIN)?;
+    let [accuracy, low, high] = [is.accuracy, is.low, is.high].map(|share| 100.0 * share);
+    Some(format!("{accuracy:.1} % (from {low:.1} % to {high:.1} %) of the answers are expected to be right"))
 }
 
 #[cfg(test)]
 mod tests {
     use kernel::Micros;
+    use watch::ConfidenceBin;
 
     use super::*;
 
-    #[test]
-    fn what_cannot_answer_is_not_healthy_however_well_it_answered_before() {
-        let place = Place {
+    fn place() -> Place {
+        Place {
             endpoint: "e".to_owned(),
             workspace: "w".to_owned(),
             name: "live".to_owned(),
@@ -146,7 +154,26 @@ mod tests {
             model: Some("churn".to_owned()),
             choice: "2".to_owned(),
             changed_at: Micros(0),
-        };
+        }
+    }
+
+    #[test]
+    fn the_expected_accuracy_is_told_where_enough_rows_tell_it() {
+        for (count, is_told) in [(199_u64, false), (400, true)] {
+            let rows = f64::from(u32::try_from(count).unwrap());
+            let confidence = vec![ConfidenceBin { count, expected: 0.9 * rows, variance: 0.09 * rows }];
+            let tally = Tally { answered: 9, confidence, ..Tally::default() };
+            let seen = BTreeMap::from([("m/2".to_owned(), BTreeMap::from([(0, tally)]))]);
+            let told = endpoint(&place(), &seen, &[], None);
+            let expected = "90.0 % (from 86.1 % to 93.9 %) of the answers are expected to be right";
+            assert_eq!(told.reasons.last().is_some_and(|reason| reason == expected), is_told, "{:?}", told.reasons);
+            assert_eq!(told.reasons.len(), 1 + usize::from(is_told));
+        }
+    }
+
+    #[test]
+    fn what_cannot_answer_is_not_healthy_however_well_it_answered_before() {
+        let place = place();
         let tally = Tally { answered: 9, ..Tally::default() };
         let seen = BTreeMap::from([("m/2".to_owned(), BTreeMap::from([(0, tally)]))]);
         assert_eq!(endpoint(&place, &seen, &[], None).state, HealthState::Healthy);

@@ -12,7 +12,7 @@ use crate::limits::JUDGED_MINUTES;
 use crate::store::alerts::{self, Raised};
 use crate::store::places::{self, Place};
 use crate::store::{minutes, news};
-use crate::types::{Act, Alert, AlertState, Detail, News};
+use crate::types::{Act, Alert, AlertState, Detail, News, Severity};
 use crate::{Observe, ObserveConfig};
 
 /// Columns whose rows are searched for segments.
@@ -21,6 +21,8 @@ const EXPLAINED_COLUMN_COUNT: usize = 1;
 const NEW_CALLER_MINUTES: i64 = 30;
 /// Looks after which what is not found any more is over.
 const GONE_AFTER_LOOKS: i64 = 3;
+/// The kind of an alert about an endpoint that cannot answer.
+const UNABLE: &str = "unable";
 
 /// Judges.
 pub struct Judge {
@@ -74,7 +76,13 @@ impl Operation for Judge {
         let places = self.room.db().read(&permit, |reader| Ok(places::endpoints(reader, None, None)?)).await?;
         let (mut due, mut judged) = (Vec::new(), Judged::default());
         for place in places {
-            let read = self.room.db().read(&permit, move |reader| read(reader, place, now)).await?;
+            let obstacle = self.room.0.obstacle.clone();
+            let look = move |reader: &mut Reader<'_>| {
+                let why = obstacle.map(|look| look(reader, &place.endpoint)).transpose()?.flatten();
+                Ok((why.map(|why| unable(&place, &why, now)), read(reader, place, now)?))
+            };
+            let (unable, read) = self.room.db().read(&permit, look).await?;
+            due.extend(unable);
             let Some(read) = read else { continue };
             judged.endpoint_count += 1;
             let (collector, config) = (self.room.collector(), config.clone());
@@ -218,25 +226,51 @@ fn of_server(finding: Finding, now: Micros) -> Due {
     let detail = Detail { subject: "server".to_owned(), numbers: finding.numbers, ..Detail::default() };
     let words = "make room: old minutes, traces and artifacts that no run names are swept daily".to_owned();
     let alert = Alert {
+        severity: finding.severity,
+        began_at: finding.began_at,
+        crosses_at: finding.crosses_at,
+        certainty: finding.certainty,
+        ..plain(finding.kind, finding.headline, detail, now)
+    };
+    let fingerprint = format!("server/{}", alert.kind);
+    Due { fingerprint, alert, remedies: vec![(words, String::new(), Act::ByHand)] }
+}
+
+/// An endpoint that cannot answer, whether or not anybody asks it.
+fn unable(place: &Place, why: &str, now: Micros) -> Due {
+    let name = &place.name;
+    let detail = Detail { subject: name.clone(), ..Detail::default() };
+    let alert = Alert {
+        workspace: place.workspace.clone(),
+        endpoint: Some(place.endpoint.clone()),
+        model: Some(place.model_id.clone()),
+        ..plain(UNABLE, format!("`{name}`: it cannot answer: {why}"), detail, now)
+    };
+    let words = format!("see what stands against it, mend that, or let `{name}` answer with another version");
+    let remedies = vec![(words, format!("strongroom endpoint show {name}"), Act::ByHand)];
+    Due { fingerprint: format!("{}/{UNABLE}", place.endpoint), alert, remedies }
+}
+
+/// A critical alert of the server that begins now.
+fn plain(kind: &str, headline: String, detail: Detail, now: Micros) -> Alert {
+    Alert {
         id: random_id(),
         workspace: String::new(),
         endpoint: None,
         model: None,
-        kind: finding.kind.to_owned(),
-        severity: finding.severity,
+        kind: kind.to_owned(),
+        severity: Severity::Critical,
         state: AlertState::Open,
-        headline: finding.headline,
-        began_at: finding.began_at,
+        headline,
+        began_at: now,
         opened_at: now,
         seen_at: now,
-        crosses_at: finding.crosses_at,
-        certainty: finding.certainty,
+        crosses_at: None,
+        certainty: None,
         detail,
         acknowledged: None,
         resolved: None,
-    };
-    let fingerprint = format!("server/{}", alert.kind);
-    Due { fingerprint, alert, remedies: vec![(words, String::new(), Act::ByHand)] }
+    }
 }
 
 /// What can be done, the best first.

@@ -63,6 +63,31 @@ fn drift_opens_one_alert_with_cause_and_remedy_and_closes_it_when_it_is_over() {
     });
 }
 
+#[test]
+fn an_endpoint_that_cannot_answer_is_told_although_nobody_asks_it() {
+    on_both_engines("observe", async |engine| {
+        let world = World::new(engine).await;
+        *world.obstacle.lock() = Some("a stored file is damaged".to_owned());
+        for _ in 0..3 {
+            world.round().await;
+            world.later(1);
+        }
+        let alerts = world.alerts().await;
+        assert_eq!(alerts.len(), 1, "{alerts:#?}");
+        let alert = &alerts[0];
+        assert_eq!((alert.kind.as_str(), alert.severity, alert.endpoint.as_deref()), ("unable", Severity::Critical, Some("e1")));
+        assert_eq!(alert.headline, "`live`: it cannot answer: a stored file is damaged");
+        let found = world.found(&alert.id).await;
+        assert_eq!((found.remedies[0].command.as_str(), &found.remedies[0].act), ("strongroom endpoint show live", &Act::ByHand));
+        *world.obstacle.lock() = None;
+        for _ in 0..5 {
+            world.later(1);
+            world.round().await;
+        }
+        assert_eq!(world.alerts().await[0].state, AlertState::Resolved);
+    });
+}
+
 /// Such as those with too many rows: they are counted, and are no version that answered before.
 #[test]
 fn what_was_refused_before_a_version_was_chosen_is_none_to_roll_back_to() {

@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) room: Observe,
     pub(super) gate: TestGate,
     pub(super) outside: Arc<Outside>,
+    /// What another room says of each endpoint: why it cannot answer.
+    pub(super) obstacle: Arc<Mutex<Option<String>>>,
     watcher: Watcher,
     round: Mutex<u64>,
     state: Mutex<u64>,
@@ -93,14 +95,17 @@ impl World {
         let root = KeyFile::create(&engine.folder.path().join("root.key")).unwrap();
         let keys = Keyring::open(opened.system.clone(), Arc::new(root), Arc::new(FakeClock::default())).await.unwrap();
         let objects = Objects::local(&engine.folder.path().join("objects"), keys).unwrap();
-        let room = Observe::new((opened.db.clone(), opened.system.clone()), objects, Arc::new(Collector::default()), config);
+        let obstacle = Arc::new(Mutex::new(None::<String>));
+        let asked = Arc::clone(&obstacle);
+        let room = Observe::new((opened.db.clone(), opened.system.clone()), objects, Arc::new(Collector::default()), config)
+            .with_obstacles(Arc::new(move |_, _| Ok(asked.lock().clone())));
         let outside = Arc::new(Outside { status: Mutex::new(200), ..Outside::default() });
         let identity = (gate.gate.clone(), gate.job_key.pass(WATCHER));
         let clock: Arc<dyn Clock> = Arc::new(gate.clock.clone());
         let post: Arc<dyn Post> = Arc::clone(&outside) as _;
         let watcher = Watcher::new(room.clone(), identity, clock, Arc::new(Still), post).unwrap();
         let (round, state) = (Mutex::new(0), Mutex::new(3));
-        let world = Self { _folder: engine.folder, opened, room, gate, outside, watcher, round, state };
+        let world = Self { _folder: engine.folder, opened, room, gate, outside, obstacle, watcher, round, state };
         world.sql("INSERT INTO registered_model (model_id, workspace_id, name, owner, prompt, next_version, created_at, updated_at) VALUES ('m', $1, 'churn', 'o', 0, 3, 0, 0)", &[TEST_WORKSPACE]).await;
         world.sql("INSERT INTO endpoint (endpoint_id, workspace, name, model_id, choice, created_at, created_by, changed_at, changed_by) VALUES ('e1', $1, 'live', 'm', '@champion', 0, 'o', 0, 'o')", &[TEST_WORKSPACE]).await;
         world

@@ -17,6 +17,8 @@ use crate::{Predictions, Record, store};
 
 /// What the predictions are called in a query.
 pub const TABLE_NAME: &str = "predictions";
+/// What not every prediction has, and a query may ask for anyway.
+const SPARSE_COLUMNS: [&str; 3] = ["subject", "inputs_hmac", "outputs_hmac"];
 /// What `kept` says of a row whose values are too many for a query; the prediction itself shows them.
 const TOO_LARGE: &str = "too_large";
 
@@ -63,7 +65,8 @@ impl Operation for QueryPredictions {
             ..QueryLimits::default()
         };
         let file = FileSpec { path: format!("{TABLE_NAME}.jsonl"), size_bytes: lines.len() as u64, sha256: hex(&sha256(&lines)) };
-        let table = QueryTable { name: TABLE_NAME.to_owned(), files: vec![file], csv: CsvDialect::default() };
+        let columns = Vec::from(SPARSE_COLUMNS.map(str::to_owned));
+        let table = QueryTable { name: TABLE_NAME.to_owned(), files: vec![file], csv: CsvDialect::default(), columns };
         let job = QueryJob { tables: vec![table], ask: Ask::Rows { sql: sql.clone() }, limits };
         let read = |request: ReadRequest| -> BoxFuture<'_, _> {
             let bytes = piece(&lines, request.offset, request.length);

@@ -70,6 +70,19 @@ impl Engine {
     /// # Errors
     /// `Refused` for a name that is taken twice; `Run` if the engine cannot be set up.
     pub(crate) fn new(tables: Vec<(Vec<String>, Table)>, limits: QueryLimits, meter: &Arc<Meter>) -> Result<Self, QueryError> {
+        let tables = tables.into_iter().map(|(names, table)| (names, table, Vec::new())).collect();
+        Self::with_columns(tables, limits, meter)
+    }
+
+    /// The same, where each table also has columns of texts that its files may lack.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub(crate) fn with_columns(
+        tables: Vec<(Vec<String>, Table, Vec<String>)>,
+        limits: QueryLimits,
+        meter: &Arc<Meter>,
+    ) -> Result<Self, QueryError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("query")
@@ -77,11 +90,11 @@ impl Engine {
             .build()
             .map_err(|error| QueryError::Run(format!("no runtime: {error}")))?;
         let context = SessionContext::new_with_state(session(&limits)?);
-        let any_case = tables.iter().all(|(_, table)| !has_twins(table));
+        let any_case = tables.iter().all(|(_, table, _)| !has_twins(table));
         let mut columns = Vec::new();
-        for (names, table) in tables {
+        for (names, table, more) in tables {
             columns.extend(table.schema().fields().iter().map(|field| field.name().clone()));
-            let table = Arc::new(FileTable::new(table, any_case, Arc::clone(meter)));
+            let table = Arc::new(FileTable::new(table, any_case, &more, Arc::clone(meter)));
             let mut own: Vec<String> = names.iter().map(|name| name.to_lowercase()).chain(names.iter().cloned()).collect();
             own.sort();
             own.dedup();

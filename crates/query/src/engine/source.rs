@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -52,13 +52,19 @@ impl fmt::Debug for FileTable {
 }
 
 impl FileTable {
-    /// A table. With `any_case` its columns have lower-case names.
-    pub(crate) fn new(table: Table, any_case: bool, meter: Arc<Meter>) -> Self {
+    /// A table. With `any_case` its columns have lower-case names. What it has of `more` already it has once.
+    pub(crate) fn new(table: Table, any_case: bool, more: &[String], meter: Arc<Meter>) -> Self {
         let field = |field: &Arc<Field>| {
             let name = if any_case { field.name().to_lowercase() } else { field.name().clone() };
             Field::new(name, engine_type(field.data_type()), true)
         };
-        let schema = Arc::new(Schema::new(table.schema().fields().iter().map(field).collect::<Vec<_>>()));
+        let mut fields: Vec<Field> = table.schema().fields().iter().map(field).collect();
+        for name in more {
+            if !fields.iter().any(|field| field.name() == name) {
+                fields.push(Field::new(name, DataType::Utf8, true));
+            }
+        }
+        let schema = Arc::new(Schema::new(fields));
         Self { table: Arc::new(table), schema, meter }
     }
 }
@@ -136,7 +142,8 @@ impl Scan {
     /// Hands on batches until the last one, an error, or until nobody wants them any more.
     fn read(&self, to: &mpsc::Sender<Result<RecordBatch>>) {
         // Without any column, rows are still counted as they are read: what a footer claims is not believed.
-        let stored: &[usize] = if self.projection.is_empty() { &[0] } else { &self.projection };
+        let own: Vec<usize> = self.projection.iter().copied().filter(|place| self.is_stored(*place)).collect();
+        let stored: &[usize] = if own.is_empty() { &[0] } else { &own };
         for partition in 0..self.table.partitions().len() {
             let batches = match self.table.read(partition, Some(stored)) {
                 Ok(batches) => batches,
@@ -152,14 +159,21 @@ impl Scan {
         }
     }
 
-    /// The batch with the types of the schema.
+    /// Whether a column lies in the files.
+    fn is_stored(&self, place: usize) -> bool {
+        place < self.table.schema().fields().len()
+    }
+
+    /// The batch with the types of the schema, and with the columns that no file has.
     fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         self.meter.count(batch.num_rows());
-        let columns = self.schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-            if column.data_type() == field.data_type() {
-                Ok(Arc::clone(column))
-            } else {
-                arrow_cast::cast(column, field.data_type())
+        let mut stored = batch.columns().iter();
+        let columns = self.schema.fields().iter().zip(&self.projection).map(|(field, place)| {
+            let column = self.is_stored(*place).then(|| stored.next()).flatten();
+            match column {
+                None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+                Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+                Some(column) => arrow_cast::cast(column, field.data_type()),
             }
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;

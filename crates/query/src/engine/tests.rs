@@ -239,6 +239,20 @@ fn rows_are_json_up_to_a_limit() {
 }
 
 #[test]
+fn columns_that_no_file_has_are_there_and_empty() {
+    let tables = vec![(vec!["t".to_owned()], table(CUSTOMERS), vec!["note".to_owned(), "name".to_owned()])];
+    let engine = Engine::with_columns(tables, QueryLimits::default(), &Meter::new(|_| {})).unwrap();
+    for (sql, expected) in [
+        ("SELECT note, name, id FROM t ORDER BY id", r#"[[null,"Ann","a"],[null,"Bob","b"]]"#),
+        ("SELECT note FROM t", "[[null],[null]]"),
+        ("SELECT COUNT(*), COUNT(note), COUNT(name) FROM t", "[[2,0,2]]"),
+        ("SELECT COUNT(*) FROM t WHERE note = 'x'", "[[0]]"),
+    ] {
+        assert_eq!(engine.rows(sql).unwrap().rows.as_str(), expected, "{sql}");
+    }
+}
+
+#[test]
 fn a_name_is_given_once() {
     let tables = vec![(vec!["t".to_owned()], table(ORDERS)), (vec!["T".to_owned()], table(CUSTOMERS))];
     assert!(matches!(Engine::new(tables, QueryLimits::default(), &Meter::new(|_| {})), Err(QueryError::Refused(_))));

@@ -29,6 +29,7 @@ fn job(tables: &[Given<'_>], ask: Ask) -> QueryJob {
         name: (*name).to_owned(),
         files: files.iter().map(file).collect(),
         csv: CsvDialect::default(),
+        columns: Vec::new(),
     };
     let limits = QueryLimits { wall_seconds_max: 120, ..QueryLimits::default() };
     QueryJob { tables: tables.iter().map(table).collect(), ask, limits }

@@ -240,10 +240,17 @@ class Sklearn:
 
     def predict(self, found):
         frame = self.columns.frame(found)
-        answer = np.asarray(self.model.predict(frame))
-        if not self.chances:
+        try:
+            answer = np.asarray(self.model.predict(frame))
+            chances = self.model.predict_proba(frame) if self.chances else None
+        except ValueError as error:
+            # scikit-learn refuses such values: that is the request's fault, not the model's.
+            if any(array.dtype.kind == "f" and not np.isfinite(array).all() for _, array in found):
+                raise Refused("a value is missing or infinite, which this model does not take") from error
+            raise
+        if chances is None:
             return [("prediction", "value", answer)]
-        return [("label", "label", answer), ("probabilities", "probabilities", self.model.predict_proba(frame))]
+        return [("label", "label", answer), ("probabilities", "probabilities", chances)]
 
 
 class Onnx:

@@ -46,7 +46,7 @@ impl Answering {
         if let Some(version) = version {
             return self.asked_for(version);
         }
-        let Some(challenge) = &self.challenge else {
+        let Some(challenge) = self.challenge.as_ref().filter(|challenge| challenge.runs()) else {
             return Ok(Chosen { model: Arc::clone(champion), way: Way::Plain(None) });
         };
         let challenge = Arc::clone(challenge);

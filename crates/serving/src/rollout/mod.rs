@@ -125,13 +125,13 @@ impl Rollout {
     }
 }
 
-/// A rollout with the model that takes part, and what was counted since this server knows it.
+/// A rollout with the model that takes part, and what was counted since this server knows it, until it was halted.
 #[derive(Debug)]
 pub(crate) struct Challenge {
     pub(crate) rollout: Rollout,
     /// Why there is no model is said where the endpoint is shown.
     pub(crate) model: Result<Arc<Loaded>, String>,
-    pub(crate) tally: Tally,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Challenge {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use runtime::{Batch, Output, Outputs, Role, Signature, Tensor, Values};
 
 use super::support::*;
-use crate::ops::CreateEndpoint;
+use crate::ops::{CreateEndpoint, Predict};
 use crate::{Compute, Engine, Engines, PythonConfig, Runtime, ServingConfig};
 
 /// Engines that say how many files they were given.
@@ -17,7 +17,7 @@ use crate::{Compute, Engine, Engines, PythonConfig, Runtime, ServingConfig};
 struct Fakes(Mutex<Vec<String>>);
 
 #[derive(Debug)]
-struct Fake(f64, Signature);
+struct Fake(f64, Signature, &'static str);
 
 impl Compute for Fake {
     fn signature(&self) -> &Signature {
@@ -25,7 +25,7 @@ impl Compute for Fake {
     }
 
     fn kind(&self) -> &'static str {
-        "fake"
+        self.2
     }
 
     fn predict(&self, batch: Arc<Batch>) -> BoxFuture<'_, Result<Outputs, Problem>> {
@@ -44,12 +44,12 @@ impl Engines for Fakes {
         _ranges: Option<Vec<(f64, f64)>>,
     ) -> BoxFuture<'_, Result<Engine, Problem>> {
         self.0.lock().push(format!("python {}", files.keys().cloned().collect::<Vec<_>>().join(" ")));
-        Box::pin(async { Ok(Engine::Elsewhere(Arc::new(Fake(1.0, Signature::default())))) })
+        Box::pin(async { Ok(Engine::Elsewhere(Arc::new(Fake(1.0, Signature::default(), "python_pyfunc")))) })
     }
 
     fn upstream<'a>(&'a self, server: &'a str, model: &'a str) -> BoxFuture<'a, Result<Arc<dyn Compute>, Problem>> {
         self.0.lock().push(format!("upstream {server} {model}"));
-        Box::pin(async { Ok(Arc::new(Fake(2.0, Signature::default())) as Arc<dyn Compute>) })
+        Box::pin(async { Ok(Arc::new(Fake(2.0, Signature::default(), "fake")) as Arc<dyn Compute>) })
     }
 }
 
@@ -91,6 +91,25 @@ fn a_model_is_computed_where_its_endpoint_says() {
             assert_eq!(fakes.0.lock().join(","), given, "it is loaded once");
             let records = world.gate.records.lock().join("\n");
             assert_eq!(records.contains("runtime"), runtime != "native", "{records}");
+        });
+    }
+}
+
+#[test]
+fn params_are_refused_where_they_would_be_lost() {
+    for (runtime, is_refused) in [("python", true), ("upstream:triton/churn", false), ("native", false)] {
+        on_both_engines(allowing("default"), |world| async move {
+            world.room.set_engines(Arc::new(Fakes::default()) as _);
+            world.admitted(5).await;
+            create(&world, runtime).await.unwrap();
+            let batch = Batch::matrix(1, 1, Values::F64(vec![0.0])).unwrap().with_params();
+            let (room, endpoint) = (world.room.clone(), ENDPOINT.to_owned());
+            let asked = world.call(Predict { room, endpoint, version: None, routing_key: None, batch, subject: None }).await;
+            if is_refused {
+                refused(asked, Kind::Invalid, "`params` are not handed on");
+            } else {
+                asked.unwrap();
+            }
         });
     }
 }

@@ -123,6 +123,15 @@ fn a_challenger_that_fails_costs_no_client_an_answer_and_is_halted_for_good() {
         assert!(halted.1.contains("failed"));
         let promote = PromoteChallenger { room: world.room.clone(), name: ENDPOINT.to_owned(), seen: None };
         refused(world.call(promote).await, Kind::Conflict, "halted");
+        let counted = |shown: Ready| {
+            let comparison = shown.challenger.unwrap().comparison;
+            (comparison.champion.requests, comparison.challenger.errors)
+        };
+        let before = counted(world.shown().await);
+        world.gate.clock.advance_secs(2);
+        assert_eq!(world.said().await, 1.0);
+        assert_eq!(counted(world.shown().await), before, "what led to the halt stays, and nothing is added");
+        assert!(before.1 > 0);
         // A process that starts later knows it from the row alone.
         world.room.forget(&world.shown().await.endpoint.id);
         assert_eq!(world.said().await, 1.0);

@@ -41,6 +41,28 @@ fn a_model_whose_files_changed_does_not_answer() {
 }
 
 #[test]
+fn a_version_that_could_not_be_loaded_is_told_until_another_answers() {
+    on_both_engines(ServingConfig::default(), |world| async move {
+        let (first, broken) = (world.admitted(1).await, world.admitted_as(2, "tree\nversion=v4\n").await);
+        world.alias(first).await;
+        world.endpoint("@champion").await.unwrap();
+        world.alias(broken).await;
+        let obstacle = async || {
+            let search = SearchEndpoints { room: world.room.clone(), model: None, after: None, rows: None };
+            let listed = world.call(search).await.unwrap();
+            listed.obstacles.get(&listed.rows[0].id).cloned()
+        };
+        assert_eq!(obstacle().await, None, "nobody tried to load it yet");
+        world.gate.clock.advance_secs(2);
+        refused(world.ask(1).await, Kind::Conflict, "cannot be served");
+        assert!(obstacle().await.unwrap().contains("cannot be served"));
+        world.alias(first).await;
+        assert_eq!(obstacle().await, None, "that was said of the other version");
+        assert_eq!(world.said().await, 1.0);
+    });
+}
+
+#[test]
 fn an_alias_that_moves_and_an_update_take_the_endpoint_along() {
     on_both_engines(ServingConfig::default(), |world| async move {
         let (first, second) = (world.admitted(1).await, world.admitted(2).await);

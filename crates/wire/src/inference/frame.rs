@@ -2,6 +2,7 @@
 //! says types: those are the model's.
 //! Source: mlflow docs, "Deploy MLflow Model as a Local Inference Server", Inference Server Specification.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use kernel::Problem;
@@ -22,11 +23,13 @@ pub(super) fn of_json(bytes: &[u8]) -> Result<Batch, Problem> {
     };
     let wrong = |error| Problem::invalid(format!("the body cannot be read: {}", nan::why(bytes, &error)));
     let given = nan::read(bytes, read).map_err(wrong)?;
+    let (given, has_params) = given;
     let written = match given.ok_or_else(one_of)? {
         Given::Columns(columns) => columns,
         Given::Nest(nest) => vec![matrix(nest)?],
     };
-    batch(written)
+    let batch = batch(written)?;
+    Ok(if has_params { batch.with_params() } else { batch })
 }
 
 fn one_of() -> Problem {
@@ -67,18 +70,19 @@ fn batch(written: Vec<Written>) -> Result<Batch, Problem> {
 struct Body;
 
 impl<'de> Visitor<'de> for Body {
-    /// None where there is not exactly one.
-    type Value = Option<Given>;
+    /// None where there is not exactly one; and whether there are `params`.
+    type Value = (Option<Given>, bool);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Given>, A::Error> {
-        let (mut given, mut count) = (None, 0);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut given, mut count, mut has_params) = (None, 0, false);
         while let Some(name) = map.next_key::<String>()? {
             if name == "params" {
-                map.next_value::<IgnoredAny>()?;
+                let params = map.next_value::<Option<BTreeMap<String, IgnoredAny>>>()?;
+                has_params |= params.is_some_and(|params| !params.is_empty());
                 continue;
             }
             count += 1;
@@ -94,7 +98,7 @@ impl<'de> Visitor<'de> for Body {
                 _ => map.next_value::<IgnoredAny>().map(|_| None)?,
             };
         }
-        Ok(given.filter(|_| count == 1))
+        Ok((given.filter(|_| count == 1), has_params))
     }
 }
 
@@ -333,8 +337,9 @@ impl<'de> Visitor<'de> for Inputs {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
         let mut columns = Vec::new();
         while let Some(name) = map.next_key::<String>()? {
+            // A single value is that of a single row.
             let mut nest = Nest::default();
-            map.next_value_seed(NestSeed::of(&mut nest))?;
+            map.next_value_seed(NestSeed::either(&mut nest))?;
             columns.push(named(name, nest));
         }
         Ok(Given::Columns(columns))
@@ -399,9 +404,20 @@ mod tests {
         for form in forms {
             assert_eq!(shown(of_json(form.as_bytes()), &ports), csv, "{form}");
         }
+        let single = |form: &str| shown(of_json(form.as_bytes()), &ports);
+        assert_eq!(single(r#"{"inputs": {"b": "x", "a": 1}}"#), single(r#"{"inputs": {"b": ["x"], "a": [1]}}"#));
         assert_eq!(of_json(br#"{"inputs": [[1, 2], [3, 4]]}"#).unwrap().rows(), 2);
         assert_eq!(of_json(br#"{"instances": [1, 2, 3]}"#).unwrap().rows(), 3);
         assert_eq!(of_json(br#"{"dataframe_split": {"columns": ["a"], "data": []}}"#).unwrap().rows(), 0);
+    }
+
+    #[test]
+    fn params_are_noticed_where_there_are_any() {
+        for (params, has_params) in [("null", false), ("{}", false), (r#"{"k": [1, {"a": null}]}"#, true)] {
+            let form = format!(r#"{{"params": {params}, "inputs": [[1]]}}"#);
+            assert_eq!(of_json(form.as_bytes()).unwrap().has_params(), has_params, "{params}");
+        }
+        assert!(of_json(br#"{"inputs": [[1]], "params": 3}"#).is_err());
     }
 
     #[test]

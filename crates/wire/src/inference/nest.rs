@@ -53,6 +53,8 @@ pub(super) struct NestSeed<'a> {
 
 /// The depth of a value that may lie in no list.
 const ALONE: usize = usize::MAX;
+/// The depth of one that may, or be a list itself.
+const EITHER: usize = usize::MAX - 1;
 
 impl<'a> NestSeed<'a> {
     /// A list.
@@ -65,16 +67,21 @@ impl<'a> NestSeed<'a> {
         Self { nest, depth: ALONE }
     }
 
+    /// A list, or a single value.
+    pub(super) const fn either(nest: &'a mut Nest) -> Self {
+        Self { nest, depth: EITHER }
+    }
+
     fn take<E: Error>(self, cell: Cell) -> Result<(), E> {
         let Self { nest, depth } = self;
         if depth == 0 {
             return Err(E::custom("a list of values is expected"));
         }
         // All values lie in as many lists as the first one.
-        if depth != ALONE && nest.cells.is_empty() {
+        if depth < EITHER && nest.cells.is_empty() {
             nest.shape.resize(depth.max(nest.shape.len()), OPEN);
         }
-        if depth != ALONE && nest.shape.len() != depth {
+        if depth < EITHER && nest.shape.len() != depth {
             return Err(E::custom(uneven()));
         }
         if nest.cells.len() >= VALUE_COUNT_MAX {
@@ -129,6 +136,7 @@ impl<'de> Visitor<'de> for NestSeed<'_> {
         if depth == ALONE {
             return Err(A::Error::custom("a column has a single value a row"));
         }
+        let depth = if depth == EITHER { 0 } else { depth };
         if depth >= DEPTH_MAX {
             return Err(A::Error::custom(format_args!("lists are nested deeper than {DEPTH_MAX}")));
         }

@@ -15,6 +15,8 @@ const ENDPOINT: &str = "/endpoints/{endpoint}";
 const PROTOCOL_VERSION: &str = "3.17.2";
 /// The header with the prediction's id.
 const PREDICTION: HeaderName = HeaderName::from_static("x-strongroom-prediction");
+/// The only output of what gives a list and no table.
+const LIST: &str = "prediction";
 
 /// Adds these routes.
 pub(super) fn routes(door: &mut Door, room: &Serving) {
@@ -62,6 +64,7 @@ fn predictions(predicts: Predicts, outputs: &Outputs) -> Option<Value> {
     match (predicts, outputs.labels(), outputs.probabilities()) {
         (Predicts::SecondChance, _, Some(chances)) => Some(second_of(chances)),
         (Predicts::Chances, _, Some(chances)) => Some(rows_of(chances)),
+        (Predicts::Rows, ..) if !matches!(outputs.all.as_slice(), [only] if only.name == LIST) => records_of(outputs),
         (_, Some(labels), _) => Some(Value::Array((0..labels.len()).map(|place| json_value(labels, place)).collect())),
         (_, None, _) => match outputs.all.as_slice() {
             [] => None,
@@ -72,6 +75,14 @@ fn predictions(predicts: Predicts, outputs: &Outputs) -> Option<Value> {
             }
         },
     }
+}
+
+/// A table as MLflow writes it: an object for each row.
+fn records_of(outputs: &Outputs) -> Option<Value> {
+    let columns = || outputs.all.iter().map(|output| (output.name.as_str(), output.tensor.values()));
+    let row_count = columns().map(|(_, values)| values.len()).max()?;
+    let record = |row| Value::Object(columns().map(|(name, values)| (name.to_owned(), json_value(values, row))).collect());
+    Some(Value::Array((0..row_count).map(record).collect()))
 }
 
 /// The second of each row's two numbers.
@@ -113,6 +124,16 @@ mod tests {
             (Predicts::Chances, vec![labels(), chances()], json!([[0.75, 0.25], [0.5, 0.5]])),
             (Predicts::Labels, vec![logits()], json!([[1.0, 2.0], [3.0, 4.0]])),
             (Predicts::Labels, vec![chances()], json!([[0.75, 0.25], [0.5, 0.5]])),
+            (Predicts::Rows, vec![output("prediction", Role::Value, 0, Values::F64(vec![1.5]))], json!([1.5])),
+            (Predicts::Rows, vec![output("y", Role::Value, 0, Values::F64(vec![1.5]))], json!([{ "y": 1.5 }])),
+            (
+                Predicts::Rows,
+                vec![
+                    output("y", Role::Value, 0, Values::F64(vec![1.5, f64::NAN])),
+                    output("s", Role::Value, 0, Values::Text(vec!["a".to_owned(), "b".to_owned()])),
+                ],
+                json!([{ "y": 1.5, "s": "a" }, { "y": null, "s": "b" }]),
+            ),
             (
                 Predicts::Labels,
                 vec![logits(), chances()],
