@@ -124,10 +124,8 @@ fn absolute_bounds_and_too_few_rows() {
 
 #[test]
 fn a_few_rows_that_are_all_right_are_no_proof() {
-    let held = |rows: usize| Held {
-        truth: classes((0..rows).map(|row| u32::try_from(row % 2).unwrap()).collect()),
-        slices: Vec::new(),
-    };
+    let held =
+        |rows: usize| Held { truth: classes((0..rows).map(|row| u32::try_from(row % 2).unwrap()).collect()), slices: Vec::new() };
     let rules = "version: 1\nresamples: 100\nrules:\n- {metric: auc, min: 0.95}\n- {metric: f1, min: 0.95}\n\
                  - {metric: balanced_accuracy, min: 0.95}\n- {metric: accuracy, max_worse: 0.01}\n";
     for (rows, wanted) in [(8, Outcome::Unproven), (1_000, Outcome::Pass)] {
@@ -156,7 +154,11 @@ fn what_cannot_be_judged_refuses_and_what_does_not_apply_does_not() {
     );
     let nowhere = "slices: {columns: [{column: planet}, {column: country, values: [FI]}, {column: age}], rules: [{metric: accuracy, min: 0}]}\n";
     let report = check(nowhere, |_| 0.2, &[Reason::Missing, Reason::Missing, Reason::Missing]);
-    assert!(report.rules[0].words.ends_with("no column `planet` to slice by: mend its name, or leave it out"), "{:?}", report.rules);
+    assert!(
+        report.rules[0].words.ends_with("no column `planet` to slice by: mend its name, or leave it out"),
+        "{:?}",
+        report.rules
+    );
     let held = held();
     let first = answers(&held, 1, |_| 0.2);
     let text = format!("version: 1\nresamples: 100\n{METRICS}{SLICES}");
