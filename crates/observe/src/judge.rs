@@ -17,6 +17,10 @@ const HORIZON_MINUTES: usize = 60;
 const CERTAINTY_MIN: f64 = 0.9;
 /// Rows that a statement about accuracy stands on.
 pub(crate) const ACCURACY_ROWS_MIN: u64 = 200;
+/// Rows with labels that one stands on.
+pub(crate) const LABELLED_ROWS_MIN: u64 = 30;
+/// How long labels count after they came.
+pub(crate) const LABELLED_SECS: i64 = 7 * 86_400;
 /// How sure intervals are.
 pub(crate) const CONFIDENCE: f64 = 0.99;
 /// How much an expected accuracy must have fallen to matter.
@@ -200,7 +204,7 @@ fn expected_accuracy(seen: &Seen<'_>, config: &ObserveConfig) -> Option<Finding>
 }
 
 fn real_accuracy(seen: &Seen<'_>, config: &ObserveConfig) -> Option<Finding> {
-    let real = realised(seen.labelled, CONFIDENCE).filter(|real| real.row_count >= 30)?;
+    let real = realised(seen.labelled, CONFIDENCE).filter(|real| real.row_count >= LABELLED_ROWS_MIN)?;
     let least = config.accuracy_min.filter(|least| real.high < *least)?;
     let headline = format!(
         "{:.1} % of {} labelled answers were right; at least {:.1} % are wanted",

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use gate::{Action, Operation, Permit, Scope, Target};
 use kernel::Problem;
-use watch::{Tally, estimate};
+use watch::{Confusion, Tally, estimate, realised};
 
 use crate::Observe;
-use crate::judge::{ACCURACY_ROWS_MIN, CONFIDENCE, MINUTE_US};
+use crate::judge::{ACCURACY_ROWS_MIN, CONFIDENCE, LABELLED_ROWS_MIN, LABELLED_SECS, MINUTE_US};
 use crate::store::places::Place;
 use crate::store::{alerts, minutes, places};
 use crate::types::{HealthOf, HealthState, Severity};
@@ -61,7 +61,12 @@ impl Operation for ShowHealth {
             for place in places::endpoints(reader, Some(&workspace), models.as_deref())? {
                 let seen = minutes::of_endpoint(reader, &place.endpoint, since)?;
                 let obstacle = obstacle.as_ref().map(|look| look(reader, &place.endpoint)).transpose()?.flatten();
-                all.push(endpoint(&place, &seen, &open, obstacle));
+                let mut told = endpoint(&place, &seen, &open, obstacle);
+                if let Some(version) = minutes::answering(&seen) {
+                    let key = (place.endpoint.as_str(), version.as_str());
+                    told.reasons.extend(real(&minutes::labelled(reader, key, now.plus_secs(-LABELLED_SECS))?));
+                }
+                all.push(told);
             }
             Ok(all)
         };
@@ -138,6 +143,13 @@ fn expected(whole: &Tally) -> Option<String> {
     Some(format!("{accuracy:.1} % (from {low:.1} % to {high:.1} %) of the answers are expected to be right"))
 }
 
+/// How many answers were right, of those whose labels came.
+fn real(labelled: &Confusion) -> Option<String> {
+    let is = realised(labelled, CONFIDENCE).filter(|is| is.row_count >= LABELLED_ROWS_MIN)?;
+    let [accuracy, low, high] = [is.accuracy, is.low, is.high].map(|share| 100.0 * share);
+    Some(format!("{accuracy:.1} % (from {low:.1} % to {high:.1} %) of {} labelled answers were right", is.row_count))
+}
+
 #[cfg(test)]
 mod tests {
     use kernel::Micros;
@@ -169,6 +181,16 @@ mod tests {
             assert_eq!(told.reasons.last().is_some_and(|reason| reason == expected), is_told, "{:?}", told.reasons);
             assert_eq!(told.reasons.len(), 1 + usize::from(is_told));
         }
+    }
+
+    #[test]
+    fn the_real_accuracy_is_told_where_enough_labels_came() {
+        let mut labelled = Confusion::default();
+        (0..29).for_each(|number| labelled.add("a", if number < 20 { "a" } else { "b" }, None));
+        assert_eq!(real(&labelled), None);
+        labelled.add("b", "b", None);
+        // Wilson's interval of 21 in 30, at 95 %.
+        assert_eq!(real(&labelled).unwrap(), "70.0 % (from 52.1 % to 83.3 %) of 30 labelled answers were right");
     }
 
     #[test]

@@ -124,15 +124,13 @@ impl Operation for Judge {
 fn read(reader: &mut Reader<'_>, place: Place, now: Micros) -> Result<Option<Read>, Problem> {
     let minute = now.0.div_euclid(MINUTE_US);
     let versions = minutes::of_endpoint(reader, &place.endpoint, minute.saturating_sub(JUDGED_MINUTES))?;
-    let newest = |minutes: &BTreeMap<i64, Tally>| minutes.iter().rev().find(|(_, tally)| tally.answered > 0).map(|one| *one.0);
-    let answering = versions.iter().filter_map(|(version, minutes)| Some((newest(minutes)?, version)));
     let named = versions.keys().find(|version| !version.is_empty()).or_else(|| versions.keys().next());
-    let Some(version) = answering.max().map(|one| one.1.clone()).or_else(|| named.cloned()) else {
+    let Some(version) = minutes::answering(&versions).or(named).cloned() else {
         return Ok(None);
     };
     let key = (place.endpoint.as_str(), version.as_str());
     let reference = minutes::reference(reader, key)?;
-    let labelled = minutes::labelled(reader, key, now.plus_secs(-7 * 86_400))?;
+    let labelled = minutes::labelled(reader, key, now.plus_secs(-judge::LABELLED_SECS))?;
     let mut burned = BTreeMap::new();
     for window in judge::burn_windows() {
         burned.insert(window, minutes::burned(reader, &place.endpoint, minute.saturating_sub(i64::from(window)))?);

@@ -111,6 +111,12 @@ pub(crate) fn of_endpoint(
     Ok(all)
 }
 
+/// The version that answered last.
+pub(crate) fn answering(versions: &BTreeMap<String, BTreeMap<i64, Tally>>) -> Option<&String> {
+    let newest = |minutes: &BTreeMap<i64, Tally>| minutes.iter().rev().find(|(_, tally)| tally.answered > 0).map(|one| *one.0);
+    versions.iter().filter_map(|(version, minutes)| Some((newest(minutes)?, version))).max().map(|one| one.1)
+}
+
 /// Bad and all requests of an endpoint since a minute: failed, or answered later than is good.
 pub(crate) fn burned(reader: &mut Reader<'_>, endpoint: &str, since_minute: i64) -> Result<(u64, u64), DbError> {
     let sql = "SELECT COALESCE(CAST(SUM(failed) AS BIGINT), 0), COALESCE(CAST(SUM(answered + failed) AS BIGINT), 0)
