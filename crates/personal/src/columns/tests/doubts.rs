@@ -140,3 +140,12 @@ fn japanese_names_are_found_and_places_are_none() {
     let personal: Vec<bool> = report.columns.iter().map(|column| column.classes.contains(&Class::Personal)).collect();
     assert_eq!(personal, [true, false], "{report:#?}");
 }
+
+#[test]
+fn texts_that_are_marked_as_bytes_are_read() {
+    let mails = (0..60).map(|n| format!("user{n}@example.org").into_bytes());
+    let marked = Arc::new(arrow_array::BinaryArray::from_iter_values(mails)) as ArrayRef;
+    let keys = (0..60_u8).map(|n| vec![0xFF, 0xD8, n, b'@', b'a', b'.', b'b']);
+    let keys = Arc::new(arrow_array::LargeBinaryArray::from_iter_values(keys)) as ArrayRef;
+    check(vec![("c1", marked), ("c2", keys)], &[Some(Kind::Email), None]);
+}
