@@ -18,6 +18,7 @@ use crate::input::{ColumnKind, Images, Input};
 use crate::random::mix;
 use crate::table::Matrix;
 use crate::watch::Watch;
+use crate::words::TOKEN_COUNT;
 
 /// Numbers of partitions to choose from, and rows that a partition needs on average, for each class too.
 const PARTITION_COUNTS: [usize; 7] = [1_000, 500, 200, 100, 50, 20, 10];
@@ -287,7 +288,8 @@ fn hashed_points(input: &Input) -> Option<Matrix> {
             add(own, (hash >> 1) as usize % WIDTH_MAX, if hash & 1 == 1 { value } else { -value });
         };
         if let Some(texts) = &input.texts {
-            texts.words.row(index).for_each(|(token, count)| note(token as u64, 1.0 + count.max(1.0).ln()));
+            let words = texts.words.row(index).filter(|(token, _)| *token < TOKEN_COUNT);
+            words.for_each(|(token, count)| note(token as u64, 1.0 + count.max(1.0).ln()));
         }
         if let Some(embeddings) = &input.embeddings {
             let values = embeddings.row(index).iter().enumerate();

@@ -9,6 +9,7 @@ use crate::knn::Neighbours;
 use crate::near_texts::{NearTexts, near_texts};
 use crate::random::mix;
 use crate::watch::Watch;
+use crate::words::TOKEN_COUNT;
 
 /// Neighbours nearer than this share of the median neighbour distance are near duplicates.
 const NEAR_SHARE: f32 = 0.02;
@@ -153,7 +154,7 @@ pub(crate) fn row_hash(input: &Input, index: usize) -> u64 {
         hash = mix(hash ^ u64::from((value + 0.0).to_bits()));
     }
     if let Some(texts) = &input.texts {
-        for (token, count) in texts.words.row(index) {
+        for (token, count) in texts.words.row(index).filter(|(token, _)| *token < TOKEN_COUNT) {
             hash = mix(hash ^ (token as u64) << 32 ^ u64::from(count.to_bits()));
         }
     }

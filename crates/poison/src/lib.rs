@@ -60,6 +60,7 @@ mod verify;
 mod views;
 mod watch;
 mod words;
+mod written;
 
 pub use cells::CellKind;
 pub use certificate::{Certificate, Certified};

@@ -11,6 +11,7 @@ use crate::at::{at, put};
 use crate::random::{Random, mix};
 use crate::table::Tokens;
 use crate::watch::Watch;
+use crate::words::words_alone;
 
 /// Texts that share this part of their shingles are nearly copies: one word in ten changed, or two.
 pub(crate) const SIMILARITY_MIN: f32 = 0.7;
@@ -58,7 +59,7 @@ pub(crate) fn near_texts(words: &Tokens, seed: u64, watch: &Watch<'_>) -> Result
     let mut keys: Vec<[u32; BAND_COUNT]> = Vec::with_capacity(firsts.len());
     for group in firsts.chunks(GROUP_COUNT) {
         watch.check()?;
-        keys.par_extend(group.par_iter().map(|row| hashes.keys(words.tokens(*row as usize))));
+        keys.par_extend(group.par_iter().map(|row| hashes.keys(shingles(words, *row))));
     }
     let mut order: Vec<(u32, u32)> = Vec::with_capacity(firsts.len());
     for band in 0..BAND_COUNT {
@@ -117,12 +118,12 @@ impl Search<'_> {
     /// Joins texts of equal shingles, so that a text which is there a thousand times is compared once. Gives the first of each.
     fn join_equal(&mut self) -> Vec<u32> {
         let count = self.words.rows().min(TEXT_COUNT_MAX);
-        let long = |row: &u32| self.words.tokens(*row as usize).len() >= SHINGLE_COUNT_MIN;
+        let long = |row: &u32| shingles(self.words, *row).len() >= SHINGLE_COUNT_MIN;
         let mut rows: Vec<u32> = (0..u32::try_from(count).unwrap_or(u32::MAX)).filter(long).collect();
         let words = self.words;
-        rows.par_sort_by(|left, right| words.tokens(*left as usize).cmp(words.tokens(*right as usize)));
+        rows.par_sort_by(|left, right| shingles(words, *left).cmp(shingles(words, *right)));
         let mut firsts = Vec::new();
-        for equal in rows.chunk_by(|left, right| words.tokens(*left as usize) == words.tokens(*right as usize)) {
+        for equal in rows.chunk_by(|left, right| shingles(words, *left) == shingles(words, *right)) {
             let first = at(equal, 0);
             firsts.push(first);
             for other in equal.iter().skip(1) {
@@ -143,7 +144,7 @@ impl Search<'_> {
                     self.found.cut_short = true;
                     return;
                 }
-                let (own, other) = (self.words.tokens(*row as usize), self.words.tokens(*leader as usize));
+                let (own, other) = (shingles(self.words, *row), shingles(self.words, *leader));
                 let similarity = if could_be_near(own.len(), other.len()) {
                     self.work = self.work.saturating_add(own.len() + other.len());
                     similarity(own, other)
@@ -183,6 +184,11 @@ impl Search<'_> {
             row = next;
         }
     }
+}
+
+/// The words and pairs of words of a text.
+fn shingles(words: &Tokens, row: u32) -> &[u32] {
+    words_alone(words.tokens(row as usize))
 }
 
 /// Whether sets of these sizes can be so similar at all.

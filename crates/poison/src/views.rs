@@ -7,6 +7,7 @@ use crate::at::at;
 use crate::bins::Bins;
 use crate::input::{ColumnKind, Features, Images, Input, Texts};
 use crate::table::{Matrix, Tokens};
+use crate::words::TOKEN_COUNT;
 
 /// Directions that many columns, texts or images are projected to.
 pub(crate) const DIRECTION_COUNT: usize = 64;
@@ -50,8 +51,8 @@ pub(crate) fn views(input: &Input, left_out: &[usize], seed: u64) -> Views {
     let is_pair = |texts: &Texts, token| texts.names.get(token).is_some_and(|name: &String| name.contains(' '));
     let with_pairs = input.texts.as_ref().filter(|texts| (0..texts.names.len()).any(|token| is_pair(texts, token)));
     let words = with_pairs.map(|texts| weighted(&texts.words, |token| !is_pair(texts, token)));
-    if let Some(tokens) = &tokens {
-        let directions = text_points(tokens, seed);
+    if let Some(texts) = &input.texts {
+        let directions = text_points(&weighted(&texts.words, |token| token < TOKEN_COUNT), seed);
         columns.push(directions.clone());
         points.push(directions);
     }

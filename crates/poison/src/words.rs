@@ -4,9 +4,13 @@ use crate::at::{at, put};
 use crate::input::Texts;
 use crate::random::mix;
 use crate::table::Tokens;
+use crate::written::marks;
 
 /// Words and pairs of words are hashed to this many tokens.
 pub const TOKEN_COUNT: usize = 1 << 18;
+/// What else there is to see in how a text is written is hashed to so many, behind those of words.
+const WRITTEN_COUNT: usize = 1 << 14;
+const WIDTH: usize = TOKEN_COUNT + WRITTEN_COUNT;
 /// Bytes of one text that are read.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of one word that are kept for reports.
@@ -27,7 +31,7 @@ pub struct TextReader {
 
 impl Default for TextReader {
     fn default() -> Self {
-        Self { words: Tokens::new(TOKEN_COUNT), names: vec![String::new(); TOKEN_COUNT], skipped: 0 }
+        Self { words: Tokens::new(WIDTH), names: vec![String::new(); WIDTH], skipped: 0 }
     }
 }
 
@@ -43,7 +47,9 @@ impl TextReader {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let lower = text.get(..end).unwrap_or_default().to_lowercase();
+        let whole = end == text.len();
+        let text = text.get(..end).unwrap_or_default();
+        let lower = text.to_lowercase();
         let mut found: Vec<u32> = Vec::new();
         let mut before: Option<(u64, &str)> = None;
         for word in lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
@@ -62,6 +68,10 @@ impl TextReader {
             let name = || format!("{sign} (U+{:04X})", u32::from(sign));
             found.push(self.token(hash(sign.encode_utf8(&mut [0; 4])), name));
         }
+        marks(text, whole, |what, how| {
+            let place = TOKEN_COUNT + (mix(hash(what) ^ hash(how).rotate_left(17)) % WRITTEN_COUNT as u64) as usize;
+            found.push(self.named(place, || format!("{what}{how}")));
+        });
         found.sort_unstable();
         self.words.push(found.chunk_by(|left, right| left == right).map(|same| (at(same, 0), same.len() as f32)));
     }
@@ -73,7 +83,11 @@ impl TextReader {
     }
 
     fn token(&mut self, hash: u64, word: impl FnOnce() -> String) -> u32 {
-        let place = (hash % TOKEN_COUNT as u64) as usize;
+        self.named((hash % TOKEN_COUNT as u64) as usize, word)
+    }
+
+    /// The token of a place, which keeps its first name.
+    fn named(&mut self, place: usize, word: impl FnOnce() -> String) -> u32 {
         if self.names.get(place).is_some_and(String::is_empty) {
             let mut word = word();
             let mut end = word.len().min(WORD_BYTES_MAX);
@@ -85,6 +99,12 @@ impl TextReader {
         }
         u32::try_from(place).unwrap_or(0)
     }
+}
+
+/// The words and pairs of words of a row's tokens, which rise.
+pub(crate) fn words_alone(tokens: &[u32]) -> &[u32] {
+    let count = tokens.partition_point(|token| (*token as usize) < TOKEN_COUNT);
+    tokens.get(..count).unwrap_or(tokens)
 }
 
 /// Whether a word has letters of ASCII and of Greek or Cyrillic script.
@@ -111,7 +131,7 @@ mod tests {
         let (texts, skipped) = reader.finish();
         let mut row: Vec<(&str, f32)> = texts.words.row(0).map(|(token, count)| (texts.names[token].as_str(), count)).collect();
         row.sort_by_key(|(name, _)| *name);
-        assert_eq!(row, [("free", 2.0), ("free prize", 2.0), ("prize", 2.0), ("prize free", 1.0)]);
+        assert_eq!(row, [("free", 2.0), ("free prize", 2.0), ("prize", 2.0), ("prize free", 1.0), ("written as FREE", 1.0)]);
         assert_eq!((texts.words.rows(), texts.words.row(1).count(), skipped), (4, 0, 0));
         let mut signs: Vec<&str> = texts.words.tokens(3).iter().map(|token| texts.names[*token as usize].as_str()).collect();
         signs.sort_unstable();

@@ -18,6 +18,8 @@ const FINDINGS: [(Class, &FindingKind); 5] = [
     (Class::Financial, &catalogue::FINANCIAL),
     (Class::Personal, &catalogue::PERSONAL),
 ];
+/// The class of places.
+pub(super) const LOCATION: &str = "location";
 /// Kinds that a finding's detail names for one column.
 const KIND_SHOWN_COUNT_MAX: usize = 3;
 /// Columns that a finding's detail names.
@@ -41,7 +43,14 @@ pub(super) fn conclude(seen: Seen<ColumnScanner>, draft: &mut Draft<'_>) {
             draft.find(finding(&report, class, kind));
         }
     }
-    draft.summary().classes = report.classes.iter().map(|class| word(*class).to_owned()).collect();
+    let mut classes: Vec<String> = report.classes.iter().map(|class| word(*class).to_owned()).collect();
+    // What the files hold beside their columns.
+    for class in std::mem::take(&mut draft.summary().classes) {
+        if !classes.contains(&class) {
+            classes.push(class);
+        }
+    }
+    draft.summary().classes = classes;
     let view = |column: &ColumnReport| ColumnView {
         name: column.column.clone(),
         personal: column.kinds.iter().filter(|found| found.kind.class().is_some()).map(|found| name_of(&found.kind)).collect(),
@@ -98,7 +107,7 @@ const fn word(class: Class) -> &'static str {
         Class::Health => "health",
         Class::Financial => "financial",
         Class::Credential => "credential",
-        Class::Location => "location",
+        Class::Location => LOCATION,
     }
 }
 

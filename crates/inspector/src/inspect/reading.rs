@@ -6,6 +6,7 @@ use serde::Serialize;
 use tables::{Format, NoteKind, Notes, Table, TableError};
 
 use super::draft::Draft;
+use super::personal_data::LOCATION;
 
 /// Notes that the page shows.
 const NOTE_SHOWN_COUNT_MAX: usize = 50;
@@ -104,6 +105,9 @@ pub(super) fn notes(notes: &Notes, draft: &mut Draft<'_>) {
             | NoteKind::ByteOrderMark
             | NoteKind::ReadAsFloat => (&catalogue::NOTE, None),
         };
+        if note.kind == NoteKind::Place {
+            draft.summary().classes.push(LOCATION.to_owned());
+        }
         let place = note.file.as_deref().map_or_else(String::new, |file| format!("`{}`: ", cut(file)));
         let times = if note.count == 1 { String::new() } else { format!(" ({} times)", note.count) };
         let line = format!("{place}{}{times}", note.text);

@@ -60,6 +60,23 @@ fn one_address_among_thousands_of_values_is_counted() {
 }
 
 #[test]
+fn pictures_that_say_where_they_were_taken_give_the_class_of_places() {
+    use base64::Engine as _;
+    // One pixel, with Exif data that has a latitude and a longitude.
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAADRlWElmSUkqAAgAAAABACWIBAABAAAAGgAAAAAAAAACAAIAAAAAAAAAAAAAAAQAAAAAAAAAAAAAAAMNpg8AAAAASUVORK5CYII=";
+    let png = base64::engine::general_purpose::STANDARD.decode(png).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("set/x")).unwrap();
+    for number in 0..12 {
+        fs::write(folder.path().join(format!("set/x/{number}.png")), &png).unwrap();
+    }
+    let output = inspect(folder.path(), &["personal", "set", "--json"]);
+    let report: inspection::InspectionReport = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report.summary.classes, ["location"]);
+    assert!(report.findings.iter().any(|finding| finding.detail.contains("where they were taken")), "{:?}", report.findings);
+}
+
+#[test]
 fn the_report_is_json_and_a_page() {
     let json = check(&["profile", "good.csv", "--json", "--html", "page.html"], 0, "strongroom.inspection/1");
     let report: inspection::InspectionReport = serde_json::from_str(&json).unwrap();

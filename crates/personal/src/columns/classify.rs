@@ -30,7 +30,7 @@ const FEW_LISTED_SHARE_MIN: f64 = 0.65;
 const NAMED_SHARE_MIN: f64 = 0.02;
 /// Of sentences, this share must hold a password that reads like words before it is thought to be somebody's.
 const PASSWORD_SHARE_MIN: f64 = 0.01;
-/// Of texts of Chinese or Korean letters, this share must begin as names do, among so many different ones.
+/// Of texts of Chinese, Japanese or Korean letters, this share must begin as names do, among so many different ones.
 const LETTERS_SHARE_MIN: f64 = 0.7;
 const LETTERS_DISTINCT_MIN: f64 = 10.0;
 /// A column that a name calls one of origins names one in this share of its texts, or has so few codes.
@@ -168,7 +168,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Chinese and Korean names, of which no list knows the given ones: most texts begin as they do, and there are many.
+    /// Chinese, Japanese and Korean names, of which no list knows the given ones: most texts begin as they do, and there are many.
     fn by_letters(&mut self, header: &Header) {
         let share = self.values.like_names as f64 / self.values.sampled.max(1) as f64;
         if share >= LETTERS_SHARE_MIN && self.values.distinct() >= LETTERS_DISTINCT_MIN && !header.of_things {

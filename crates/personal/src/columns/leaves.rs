@@ -21,7 +21,7 @@ pub enum Cells<'a> {
     Floats(FloatRange),
     /// Dates and times.
     Dates { count: u64, null_count: u64 },
-    /// Truth values, bytes, and what else there is.
+    /// Truth values, bytes that are no texts, and what else there is.
     Other { count: u64, null_count: u64 },
 }
 
@@ -57,6 +57,8 @@ fn leaf(array: &ArrayRef) -> Cells<'_> {
         DataType::LargeUtf8 => Cells::Texts(array.as_string::<i64>().iter().collect()),
         DataType::Utf8View => Cells::Texts(array.as_string_view().iter().collect()),
         DataType::Dictionary(_, value) if is_text(value) => dictionary(array, null_count),
+        DataType::Binary => bytes(array.as_binary::<i32>().iter(), count, null_count),
+        DataType::LargeBinary => bytes(array.as_binary::<i64>().iter(), count, null_count),
         // A list's texts count as so many cells of its first row; rows of lists are not told apart.
         DataType::List(field) if is_text(field.data_type()) => leaf(array.as_list::<i32>().values()),
         DataType::LargeList(field) if is_text(field.data_type()) => leaf(array.as_list::<i64>().values()),
@@ -67,6 +69,14 @@ fn leaf(array: &ArrayRef) -> Cells<'_> {
         data_type if data_type.is_temporal() => Cells::Dates { count, null_count },
         _ => Cells::Other { count, null_count },
     }
+}
+
+/// Some writers mark texts as bytes and no more: they are read as texts where all are.
+fn bytes<'a>(values: impl Iterator<Item = Option<&'a [u8]>>, count: u64, null_count: u64) -> Cells<'a> {
+    let text_of = |value: &'a [u8]| std::str::from_utf8(value).ok();
+    let texts: Option<Vec<Option<&'a str>>> =
+        values.map(|value| value.map_or(Some(None), |value| text_of(value).map(Some))).collect();
+    texts.map_or(Cells::Other { count, null_count }, Cells::Texts)
 }
 
 const fn is_text(data_type: &DataType) -> bool {

@@ -9,6 +9,7 @@ use super::words::ValueWords;
 use crate::context::{Near, Topic};
 use crate::hit::{Hit, Reason, resolve};
 use crate::kind::Kind;
+use crate::names::is_name_of_letters;
 use crate::{Scanner, mask};
 
 /// Masked examples of one kind in one column.
@@ -17,6 +18,8 @@ pub const EXAMPLE_COUNT_MAX: usize = 3;
 const DISTINCT_KEPT: usize = 256;
 /// Of longer texts the name recogniser reads this much.
 const NAMES_BYTES_MAX: usize = 16 * 1024;
+/// Chinese or Japanese letters of a name or another short value, which is one word.
+const SHORT_LETTERS_MAX: u64 = 8;
 /// A check digit that holds counts even where it alone says little.
 const WEAK_SCORE_MIN: f32 = 0.1;
 
@@ -83,7 +86,7 @@ pub struct Values {
     pub like_addresses: u64,
     /// Sampled texts that name an origin or are codes of one or two letters, where the column's name asks for it.
     pub like_origins: u64,
-    /// Sampled texts that may be Chinese or Korean names.
+    /// Sampled texts that may be Chinese, Japanese or Korean names.
     pub like_names: u64,
     /// Sampled numbers, or texts that are numbers, of 0 to 130.
     pub small_numbers: u64,
@@ -263,7 +266,10 @@ impl Values {
     }
 
     fn note_shape(&mut self, text: &str, count: u64, words: &ValueWords) {
-        let word_count = text.split_whitespace().take(1_000).count() as u64;
+        // Chinese and Japanese words have no spaces between them, and two letters on average.
+        let letters = text.chars().take(2_000).filter(|letter| matches!(*letter, '\u{3041}'..='\u{9FFF}')).count() as u64;
+        let unspaced = if letters > SHORT_LETTERS_MAX { letters / 2 } else { 0 };
+        let word_count = text.split_whitespace().take(1_000).count() as u64 + unspaced;
         self.word_count += word_count * count;
         match word_count {
             1 => self.single_words += count,
@@ -281,7 +287,7 @@ impl Values {
         if self.sought.origin && words.is_origin(text) {
             self.like_origins += count;
         }
-        if ValueWords::is_name_of_letters(text) {
+        if is_name_of_letters(text) {
             self.like_names += count;
         }
         if words.is_small_number(text) {

@@ -30,12 +30,6 @@ const DISEASES: &str = "diabetes hypertension asthma cancer depression anxiety a
     bipolar copd bronchitis covid-19 covid osteoporosis psoriasis eczema gout sepsis cirrhosis endometriosis hypothyroidism hyperlipidemia \
     hyperlipidaemia angina arrhythmia thrombosis embolism appendicitis gastritis colitis nephritis neuropathy glaucoma cataract fracture concussion";
 
-/// The first letter of most Chinese names, in both writings.
-const CHINESE_SURNAMES: &str = "王李张張刘劉陈陳杨楊赵趙黄黃周吴吳徐孙孫胡朱高林何郭马馬罗羅梁宋郑鄭谢謝韩韓唐冯馮于董萧蕭程曹袁邓鄧许許傅沈曾彭吕呂苏蘇卢盧\
-    蒋蔣蔡贾賈丁魏薛叶葉阎閻余潘杜戴夏钟鍾汪田任姜范方石姚谭譚廖邹鄒熊金陆陸郝孔白崔康毛邱秦江史顾顧侯邵孟龙龍万萬段雷钱錢汤湯尹黎易常武乔喬贺賀赖賴龚龔文";
-/// And of most Korean ones.
-const KOREAN_SURNAMES: &str = "김이박최정강조윤장임한오서신권황안송류전홍";
-
 /// Endings of streets' names that are written as one word, without marks.
 const STREET_ENDINGS: [&str; 20] = [
     "str", "strasse", "gasse", "weg", "allee", "platz", "ring", "damm", "ufer", "straat", "laan", "plein", "gatan", "vagen",
@@ -134,19 +128,6 @@ impl ValueWords {
             }),
             _ => true,
         }
-    }
-
-    /// Whether a text may be a Chinese or Korean name: a family name's letter and one or two more. Many other words begin with such a letter, so a
-    /// column of names is one where most texts do.
-    pub fn is_name_of_letters(text: &str) -> bool {
-        let is_han = |letter: char| matches!(letter, '\u{4E00}'..='\u{9FFF}');
-        let is_hangul = |letter: char| matches!(letter, '\u{AC00}'..='\u{D7A3}');
-        let mut letters = text.chars();
-        let Some(first) = letters.next() else { return false };
-        let given: Vec<char> = letters.take(3).collect();
-        let chinese = CHINESE_SURNAMES.contains(first) && matches!(given.len(), 1 | 2) && given.iter().all(|one| is_han(*one));
-        let korean = KOREAN_SURNAMES.contains(first) && given.len() == 2 && given.iter().all(|one| is_hangul(*one));
-        chinese || korean
     }
 
     /// Whether a text names a people or a colour of skin, or is a code of one or two letters.

@@ -7,6 +7,7 @@
 //! The word lists in `words/` were written down for this crate from general knowledge; none was taken from a data set.
 
 mod features;
+mod letters;
 mod lexicon;
 mod parts;
 mod sentences;
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::hit::{Hit, Reason, Why};
 use crate::kind::Kind;
+pub use letters::is_whole as is_name_of_letters;
 use lexicon::Lexicon;
 pub use lexicon::{Known, fold};
 use settle::Span;
@@ -83,6 +85,8 @@ impl Names {
         for chunk in tokens_of(text, known).chunks(CHUNK_TOKENS) {
             self.chunk(text, chunk, score_min, &mut hits);
         }
+        hits.extend(letters::found(text).into_iter().filter(|hit| hit.score >= score_min));
+        hits.sort_by_key(|hit| hit.start);
         hits
     }
 
@@ -118,7 +122,6 @@ impl Names {
                 hits.push(Hit { kind: span.kind, start: first.start, end: end.end, score: span.score, why });
             }
         }
-        hits.sort_by_key(|hit| hit.start);
     }
 
     /// What a name needs besides the tagger's word: a capital, or a word that some list knows; and it is no abbreviation.
@@ -141,8 +144,9 @@ impl Names {
         }
         words.iter().any(|word| {
             let known = self.lexicon.known(word);
-            (word.starts_with(|letter: char| !letter.is_lowercase()) && word.chars().nth(1).is_some())
-                || (known.is_name() && !known.is_common())
+            // Letters of writings without capitals say nothing: whole sentences would be names.
+            let capital = word.starts_with(|letter: char| letter.is_uppercase() || !letter.is_alphabetic());
+            (capital && word.chars().nth(1).is_some()) || (known.is_name() && !known.is_common())
         })
     }
 

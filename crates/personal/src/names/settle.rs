@@ -20,6 +20,18 @@ const BEHIND_VERBS: &str = "after before within the a an my too very as when onc
 const STREET_ENDINGS: [&str; 12] =
     ["straße", "strasse", "straat", "gasse", "gatan", "vägen", "veien", "vegen", "plein", "allee", "laan", "katu"];
 
+/// Of so many words in small letters fewer than one in so many is common English: the text is in another language.
+const FOREIGN_WORD_COUNT_MIN: usize = 3;
+const FOREIGN_COMMON_PART: usize = 3;
+/// Forms of address of other languages.
+const FOREIGN_TITLES: &str = "herr herrn frau dr prof doktor monsieur madame mme mlle señor señora señorita sr sra don doña signor signora signore \
+    sig senhor senhora dom dona meneer mevrouw dhr mevr pan pani fru frk fröken rouva herra bay bayan sayın господин госпожа доктор пан пані";
+/// Words that only German sentences have, most of them one.
+const GERMAN_WORDS: [&str; 9] = ["und", "nicht", "der", "ist", "ein", "eine", "wird", "wurde", "auf"];
+/// Words of a name that a form of address or a given name tells of, and how sure that is.
+const NAME_WORD_COUNT_MAX: usize = 4;
+const NAMED_SCORE: f32 = 0.7;
+
 /// Tokens that are one name.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
@@ -39,7 +51,12 @@ pub fn settle(text: &str, tokens: &[Token], lexicon: &Lexicon, spans: &mut Vec<S
             around.place(before, span, after);
         }
     }
-    spans.retain(|span| span.kind != Kind::Person || around.is_believed(span));
+    let foreign = spans.iter().any(|span| span.kind == Kind::Person) && around.is_foreign();
+    let is_believed = |span: &Span| if foreign { around.is_named(span) } else { around.is_believed(span) };
+    spans.retain(|span| span.kind != Kind::Person || is_believed(span));
+    if foreign {
+        around.add_named(spans);
+    }
 }
 
 /// A text, as its tokens.
@@ -101,14 +118,76 @@ impl Around<'_> {
         street && country
     }
 
+    /// Whether a sentence begins with it.
+    fn opens(&self, span: &Span) -> bool {
+        let before = span.first.checked_sub(1);
+        before.is_none_or(|place| self.is(place, TokenKind::Line) || matches!(self.word(place), "." | "!" | "?"))
+    }
+
     /// Whether one word opens a sentence and what follows goes with a verb.
     fn is_opening_verb(&self, span: &Span) -> bool {
-        let opens = span
-            .first
-            .checked_sub(1)
-            .is_none_or(|place| self.is(place, TokenKind::Line) || matches!(self.word(place), "." | "!" | "?"));
         let next = self.word(span.last + 1);
-        opens && span.first == span.last && BEHIND_VERBS.split_ascii_whitespace().any(|word| word == next)
+        self.opens(span) && span.first == span.last && BEHIND_VERBS.split_ascii_whitespace().any(|word| word == next)
+    }
+
+    /// Whether hardly a word is English: capitals and words around a name then say little of what the tagger learnt.
+    fn is_foreign(&self) -> bool {
+        let (mut count, mut common) = (0, 0);
+        for place in (0..self.tokens.len()).filter(|place| self.is(*place, TokenKind::Word)) {
+            let word = self.word(place);
+            if word.starts_with(char::is_lowercase) {
+                count += 1;
+                common += usize::from(self.lexicon.known(word).is_common());
+            }
+        }
+        count >= FOREIGN_WORD_COUNT_MIN && common * FOREIGN_COMMON_PART < count
+    }
+
+    /// Whether more than the tagger says that it is a person: a given name, a form of address, or two words with capitals one behind the
+    /// other, of which the first opens no sentence; but in German most nouns have one.
+    fn is_named(&self, span: &Span) -> bool {
+        let places = || span.first..=span.last;
+        let given = places().any(|place| self.lexicon.known(self.word(place)).is_given());
+        let titled = places().any(|place| place < span.last && self.is_title(place) && self.is_capital(place + 1))
+            || span.first.checked_sub(1).is_some_and(|before| self.is_title(before)) && self.is_capital(span.first);
+        let first = span.first + usize::from(self.opens(span));
+        let pair = (first..span.last).any(|place| self.is_capital(place) && self.is_capital(place + 1));
+        let german = || (0..self.tokens.len()).any(|place| GERMAN_WORDS.contains(&self.word(place)));
+        given || titled || pair && span.score >= UNKNOWN_PERSON_SCORE_MIN && !german()
+    }
+
+    fn is_capital(&self, place: usize) -> bool {
+        let word = self.word(place);
+        self.is(place, TokenKind::Word) && word.starts_with(char::is_uppercase) && word.chars().nth(1).is_some()
+    }
+
+    fn is_title(&self, place: usize) -> bool {
+        let word = self.word(place).to_lowercase();
+        self.is(place, TokenKind::Word) && FOREIGN_TITLES.split_ascii_whitespace().any(|title| title == word)
+    }
+
+    /// Adds what stands behind a form of address, and a given name with what follows it.
+    fn add_named(&self, spans: &mut Vec<Span>) {
+        for place in 0..self.tokens.len() {
+            let behind = place + 1 + usize::from(self.word(place + 1) == ".");
+            let first = if self.is_title(place) && self.is_capital(behind) {
+                behind
+            } else if self.is_capital(place) && self.is_capital(place + 1) && self.is_given(place) {
+                place
+            } else {
+                continue;
+            };
+            let more = (first + 1..self.tokens.len()).take(NAME_WORD_COUNT_MAX - 1).take_while(|place| self.is_capital(*place));
+            let last = first + more.count();
+            if !spans.iter().any(|other| other.first <= last && first <= other.last) {
+                spans.push(Span { kind: Kind::Person, first, last, score: NAMED_SCORE });
+            }
+        }
+    }
+
+    fn is_given(&self, place: usize) -> bool {
+        let known = self.lexicon.known(self.word(place));
+        known.is_given() && !known.is_common()
     }
 
     fn is_believed(&self, span: &Span) -> bool {

@@ -115,6 +115,13 @@ impl Secrets {
 
 const WHY: Why = Why::of(Reason::Pattern);
 
+/// Whether it is the place of a value in a program, as in `settings.DB_PASSWORD`.
+fn is_member(token: &[u8]) -> bool {
+    let token = token.strip_suffix(b")").unwrap_or(token);
+    let is_name = |part: &[u8]| !part.is_empty() && part.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    token.contains(&b'.') && token.split(|byte| *byte == b'.').all(is_name)
+}
+
 fn is_token(byte: u8) -> bool {
     is_code_byte(byte) || byte == b'-'
 }
@@ -177,7 +184,11 @@ impl Pass<'_> {
         let end = border(self.text, end);
         let token = part(self.text, place, end);
         let mixed = token.iter().any(|byte| !byte.is_ascii_alphabetic());
-        let code = matches!(at(token, 0), b'$' | b'{' | b'*' | b'%' | b'(' | b'[') || token.contains(&b'(');
+        let quoted = matches!(before(self.text, place), b'"' | b'\'');
+        let code = matches!(at(token, 0), b'$' | b'{' | b'*' | b'%' | b'(' | b'[')
+            || token.contains(&b'(')
+            || token.ends_with(b"[")
+            || !quoted && is_member(token);
         let fits = if is_password { token.len() >= 5 && (mixed || !worded) } else { token.len() >= 16 && is_random(token) };
         if !fits || code || is_placeholder(token) {
             return None;

@@ -134,7 +134,11 @@ fn credentials() {
     check("postgres://bob:s3cret@db.example.org/x", &[(Kind::Password, "s3cret")]);
     let pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIIG\n-----END EC PRIVATE KEY-----";
     check(pem, &[(Kind::PrivateKey, pem)]);
+    check("password = \"tall.stone\"", &[(Kind::Password, "tall.stone")]);
     check("the password field and sk-learn and eyJust", &[]);
+    check("password = os.environ[\"DB_PASSWORD\"]", &[]);
+    check("connect(user=cfg.user, password=cfg.password)", &[]);
+    check("const password = process.env.DB_PASS;", &[]);
 }
 
 #[test]

@@ -211,12 +211,19 @@ impl Look {
     }
 
     fn malformed(&mut self, file: &DataFile, line: u64, reason: &str) {
-        let text = "records that are no rows are left out; each example says why";
+        let text = if reason == NO_UTF8 {
+            "records that are no rows are left out, some of which are not UTF-8: write a file in another encoding again in UTF-8"
+        } else {
+            "records that are no rows are left out; each example says why"
+        };
         let example = Example { row: self.rows, line: Some(line), text: reason.to_owned() };
         let about = About { kind: NoteKind::MalformedRows, file: Some(&file.path), column: None, text };
         self.notes.add(about, 1, Some(example));
     }
 }
+
+/// Why a record in another encoding is no row.
+const NO_UTF8: &str = "invalid UTF-8";
 
 /// The record's text, if it is a row of so many columns; else why it is none.
 fn fields_of(record: &Record, columns: usize) -> Result<&str, String> {
@@ -226,7 +233,7 @@ fn fields_of(record: &Record, columns: usize) -> Result<&str, String> {
     if record.has_stray_text() {
         return Err("text after a closing quote".to_owned());
     }
-    let text = std::str::from_utf8(record.bytes()).map_err(|_| "invalid UTF-8".to_owned())?;
+    let text = std::str::from_utf8(record.bytes()).map_err(|_| NO_UTF8.to_owned())?;
     if memchr::memchr(0, record.bytes()).is_some() {
         return Err("a NUL byte".to_owned());
     }

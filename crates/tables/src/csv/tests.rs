@@ -66,6 +66,14 @@ fn a_late_misfit_makes_the_column_text() {
 }
 
 #[test]
+fn a_file_in_latin_1_says_what_helps() {
+    let table = open("a.csv", b"name,town\nJos\xe9,Z\xfcrich\nRen\xe9e,K\xf6ln\n".to_vec()).unwrap();
+    let notes = table.notes();
+    let note = notes.find(NoteKind::MalformedRows, None).unwrap();
+    assert!(note.count == 2 && note.text.ends_with("write a file in another encoding again in UTF-8"), "{note:?}");
+}
+
+#[test]
 fn malformed_records_are_counted_with_their_reasons() {
     let bytes = b"a,b\n1,2\n3\n4,5,6\n\xff,7\n\"x\"y,8\n\0,9\n10,11\n".to_vec();
     let table = open("a.csv", bytes).unwrap();

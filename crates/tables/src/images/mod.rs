@@ -207,7 +207,7 @@ impl PartRows {
             add(NoteKind::TrailingBytes, text, format!("{}: {count} bytes", file.path));
         }
         if besides.has_place {
-            add(NoteKind::Place, "pictures say where they were taken (GPS data in Exif)", file.path.clone());
+            add(NoteKind::Place, "pictures say where they were taken: take GPS data out of their Exif", file.path.clone());
         }
     }
 }

@@ -42,6 +42,19 @@ fn footers_that_lie_about_their_length_are_refused() {
     refused(bytes, "4294967295 bytes in the footer, at most 16777216; write fewer, larger row groups");
 }
 
+#[test]
+fn encrypted_columns_are_named() {
+    let mut bytes = write(&rich(3), WriterProperties::builder().build());
+    let at = bytes.len() - 8;
+    let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) + 3;
+    bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    // Field 8, a struct without fields, before the footer's end.
+    let end = bytes.split_off(at - 1);
+    bytes.extend([0x0c, 16, 0]);
+    bytes.extend(end);
+    refused(bytes, "`a.parquet` holds an encrypted column, which is not read: decrypt it");
+}
+
 /// A file whose footer claims `claimed` rows (7 are there), in file and row group.
 fn with_rows(claimed: u8) -> Vec<u8> {
     let column = Arc::new(Int64Array::from_iter_values(0..7)) as ArrayRef;

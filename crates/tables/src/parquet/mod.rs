@@ -105,7 +105,11 @@ fn read_footer(file: &DataFile) -> Result<ParquetMetaData, TableError> {
     let mut footer = vec![0_u8; usize::try_from(length).unwrap_or(0)];
     file.bytes.read_at(at, &mut footer).map_err(|source| TableError::read(&file.path, source))?;
     match thrift::check_footer(&footer) {
-        Ok(()) => {}
+        Ok(false) => {}
+        Ok(true) => {
+            let advice = "decrypt it: what cannot be read cannot be inspected";
+            return Err(TableError::unsupported(&file.path, "an encrypted column", advice));
+        }
         Err(thrift::Refusal::Short) => return Err(damaged("its footer claims more than it holds")),
         Err(thrift::Refusal::Bad(reason)) => return Err(damaged(&format!("its footer has {reason}"))),
     }

@@ -148,18 +148,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Checks that a footer's lists are as long as they claim, and that its schema is neither too deep nor too wide.
-pub(crate) fn check_footer(bytes: &[u8]) -> Result<(), Refusal> {
+/// Checks that a footer's lists are as long as they claim, and that its schema is neither too deep nor too wide. Gives whether it says
+/// how columns are encrypted.
+pub(crate) fn check_footer(bytes: &[u8]) -> Result<bool, Refusal> {
     let mut reader = Reader::new(bytes);
     let mut last = 0;
+    let mut encrypted = false;
     while let Some((id, kind)) = reader.field(&mut last)? {
+        encrypted |= id == 8;
         if id == 2 && kind == LIST {
             check_schema(&mut reader)?;
         } else {
             reader.skip(kind, 0, false)?;
         }
     }
-    Ok(())
+    Ok(encrypted)
 }
 
 fn check_schema(reader: &mut Reader<'_>) -> Result<(), Refusal> {
@@ -281,7 +284,8 @@ mod tests {
         let long_text = [next(BINARY), 0xff, 0xff, 0xff, 0xff, 0x7f, b'x'];
         assert_eq!(check_footer(&long_text), Err(Refusal::Short));
         assert_eq!(check_footer(&[]), Err(Refusal::Short));
-        assert_eq!(check_footer(&[0]), Ok(()));
+        assert_eq!(check_footer(&[0]), Ok(false));
+        assert_eq!(check_footer(&[0x8c, 0, 0]), Ok(true));
     }
 
     #[test]

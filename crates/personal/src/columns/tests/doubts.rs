@@ -93,3 +93,59 @@ fn phones_without_a_plus_are_found_where_the_header_says_so() {
     check(vec![("celular", texts((0..60).map(|n| format!("(11) 98765-{:04}", n * 131))))], &[Some(Kind::Phone)]);
     check(vec![("móvil", texts((0..60).map(|n| format!("612 345 {:03}", n * 13))))], &[Some(Kind::Phone)]);
 }
+
+#[test]
+fn sentences_of_other_languages_name_nobody_by_their_capitals() {
+    for sentences in [
+        vec!["Der Wind weht heute stark, und die Sonne scheint nicht.", "Bitte geben Sie einen anderen Namen ein."],
+        vec!["Die Rechnung wurde gestern bezahlt und verschickt.", "Das Programm kann die Datei nicht öffnen."],
+        vec!["Ouvrez le fichier puis enregistrez la copie ailleurs.", "La séance est ouverte, veuillez vous asseoir."],
+        vec!["El programa no puede abrir este archivo.", "La puerta estaba cerrada cuando llegamos ayer."],
+        vec!["Программа не может открыть этот файл.", "Вчера был сильный ветер, и мы остались дома."],
+        vec!["최근 시장이 크게 변했다고 합니다.", "프로그램을 설치하고 실행하세요."],
+        vec!["افتح الملف ثم احفظ نسخة منه", "الطقس جميل جدا هذا اليوم"],
+        vec!["今天天气很好，我们去公园散步。", "患者高血压病史，请继续服药观察。", "周末我们去爬山，高兴地跳起来。"],
+    ] {
+        let report = report(&batch(vec![("text", cycle(&sentences, 60))]));
+        assert!(!report.classes.contains(&Class::Personal), "{sentences:?}: {report:#?}");
+    }
+}
+
+#[test]
+fn names_in_sentences_of_other_languages_are_found() {
+    for sentence in [
+        "Bitte rufen Sie Herrn Thomas Müller unter dieser Nummer an.",
+        "Frau Schneider wohnt seit gestern nicht mehr hier.",
+        "Hier soir, Monsieur Lefebvre habitait encore ici.",
+        "Ayer vino Carlos Ruiz y nos trajo los libros.",
+        "Вчера ко мне приходила Анна Кузнецова и принесла книгу.",
+        "담당자는 박지영입니다, 내일 다시 연락해 주세요.",
+        "请联系李伟先生，他明天上午在办公室。",
+        "担当は佐藤花子です。明日の会議に出席します。",
+    ] {
+        let other = "1 2 3 4 5 6 7 8";
+        let report = report(&batch(vec![("text", cycle(&[sentence, other], 60))]));
+        let kinds: Vec<Kind> = report.columns[0].kinds.iter().map(|kind| kind.kind).collect();
+        assert!(kinds.contains(&Kind::Person), "{sentence}: {report:#?}");
+    }
+}
+
+#[test]
+fn japanese_names_are_found_and_places_are_none() {
+    let families = ["田中", "佐藤", "鈴木", "佐々木", "渡辺"];
+    let given = ["太郎", "花子", "直樹", "恵", "あゆみ", "大輔"];
+    let names = texts((0..60).map(|n| format!("{}{}", families[n % 5], given[n / 5 % 6])));
+    let places = ["松本市", "山口県", "石川県", "宮崎市", "福田町", "横山駅", "千葉県", "小野町", "三浦市", "太田区", "岡田村"];
+    let report = report(&batch(vec![("c1", names), ("c2", cycle(&places, 60))]));
+    let personal: Vec<bool> = report.columns.iter().map(|column| column.classes.contains(&Class::Personal)).collect();
+    assert_eq!(personal, [true, false], "{report:#?}");
+}
+
+#[test]
+fn texts_that_are_marked_as_bytes_are_read() {
+    let mails = (0..60).map(|n| format!("user{n}@example.org").into_bytes());
+    let marked = Arc::new(arrow_array::BinaryArray::from_iter_values(mails)) as ArrayRef;
+    let keys = (0..60_u8).map(|n| vec![0xFF, 0xD8, n, b'@', b'a', b'.', b'b']);
+    let keys = Arc::new(arrow_array::LargeBinaryArray::from_iter_values(keys)) as ArrayRef;
+    check(vec![("c1", marked), ("c2", keys)], &[Some(Kind::Email), None]);
+}
