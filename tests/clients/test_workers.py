@@ -351,6 +351,40 @@ def test_a_table_comes_by_rows_and_params_are_not_lost_unsaid(server, tmp_path):
     assert answer.status_code == 400 and "`params` are not handed on" in answer.json()["message"], answer.text
 
 
+TIMES = '''
+import mlflow.pyfunc
+
+class Times(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return (model_input["at"].dt.hour * model_input["x"]).to_numpy()
+
+mlflow.models.set_model(Times())
+'''
+
+
+def test_times_reach_a_model_as_times(server, tmp_path):
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    source = tmp_path / "times.py"
+    source.write_text(TIMES)
+    frame = pd.DataFrame({"at": pd.to_datetime(["2026-03-04T05:06:07"]), "x": [0.5]})
+
+    def log(mlflow, name):
+        mlflow.pyfunc.log_model(
+            name="model", python_model=str(source), registered_model_name=name, signature=infer_signature(frame)
+        )
+
+    name, _ = endpoint(server, admitted(server, tmp_path, log))
+    address = f"{server.url}/endpoints/{name}/invocations"
+    rows = [{"at": "2026-03-04T05:06:07", "x": 2.0}, {"at": "2026-03-04 07:00", "x": 0.5}]
+    answer = server.session().post(address, json={"dataframe_records": rows}, timeout=60)
+    assert answer.status_code == 200 and answer.json()["predictions"] == [10.0, 3.5], answer.text
+    rows[0]["at"] = "soon"
+    answer = server.session().post(address, json={"dataframe_records": rows}, timeout=60)
+    assert answer.status_code == 400 and "`at` is not datetime" in answer.text, answer.text
+
+
 @pytest.fixture(scope="module")
 def hostile(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")

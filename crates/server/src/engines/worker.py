@@ -25,6 +25,7 @@ MLFLOW_TYPES = {
     "float": ("f32", np.float32),
     "double": ("f64", np.float64),
     "string": ("text", object),
+    "datetime": ("text", "datetime64[ns]"),
 }
 
 
@@ -152,7 +153,7 @@ class Columns:
         return cls(None, None, width)
 
     def ports(self):
-        if self.names and self.types and any(kind in ("string", "boolean") for kind in self.types):
+        if self.names and self.types and any(kind in ("string", "boolean", "datetime") for kind in self.types):
             return [port(name, MLFLOW_TYPES[kind][0], [None, 1]) for name, kind in zip(self.names, self.types)]
         return [port("input", "f64", [None, self.width], self.names or [])]
 
@@ -183,7 +184,7 @@ class Columns:
             wanted = MLFLOW_TYPES[kind][1]
             try:
                 cast = frame[name].astype(wanted)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise Refused(f"the column `{name}` is not {kind}") from error
             if kind in ("integer", "long") and frame[name].dtype.kind == "f" and not (cast == frame[name]).all():
                 raise Refused(f"the column `{name}` holds what is no {kind}")
