@@ -390,6 +390,8 @@ def test_whoever_gave_a_key_can_read_and_nobody_on_the_way(tmp_path):
         said = server.cli("mail", "key", str(exported), "--json", "--token-file", str(token)).stdout
         assert json.loads(said)["key"] == fingerprint
         own = json.loads(server.cli("mail", "own", "--json", "--token-file", str(token)).stdout)
+        said = lambda: any("encrypted to was changed" in mail.get_content() for mail in box.mails("ada@example.org") if not mail.is_multipart())  # noqa: E731
+        harness.wait_until(said, 20, "until now mail went in the open, and so does the news of that")
         assert own == {"mail_leaves": True, "address": "ada@example.org", "source": "administrator", "key": fingerprint, "key_fault": None}
         box.got.clear()
         set_password(server, person)
