@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use audit::evidence::{Bundle, Taken};
+use audit::evidence::{Bundle, Shown, Taken};
 use audit::note::VerifierKey;
 use clap::Args;
-use kernel::{Problem, hex, sha256};
+use kernel::{Micros, Problem, hex, sha256};
 use serde_json::{Value, json};
 
 use wire::admin::acts::{Act, Report, acts, touched};
@@ -199,7 +199,22 @@ async fn bundle(client: &mut Client, found: &Found, report: &str, file: &PathBuf
     let shown = bundle.check(&VerifierKey::parse(&bundle.verifier_key)?)?;
     let bytes = serde_json::to_vec(&bundle).map_err(|error| Problem::internal("the bundle could not be written", error))?;
     std::fs::write(file, bytes).map_err(|error| crate::tls::file_problem(file, error))?;
-    Ok(format!("wrote {}: {} records of the log, {} of them of {}", file.display(), shown.count, shown.own_count, shown.who))
+    Ok(format!(
+        "wrote {}: {} records of the log, {} of them of {}{}",
+        file.display(),
+        shown.count,
+        shown.own_count,
+        shown.who,
+        not_shown(&shown)
+    ))
+}
+
+/// Where the report is about more of the time than the records are of, in lines.
+fn not_shown(shown: &Shown) -> String {
+    let line = |left: String| {
+        format!("\nNOT SHOWN: what `{}` did {left}; what the report says of it rests on the word of who made it", shown.who)
+    };
+    shown.not_covered().into_iter().map(line).collect()
 }
 
 impl CheckEvidence {
@@ -215,14 +230,19 @@ impl CheckEvidence {
             Ok(shown) => (
                 ExitCode::SUCCESS,
                 json!({ "ok": true, "origin": shown.origin, "size": shown.size, "from": shown.from, "count": shown.count,
-                        "who": shown.who, "own_count": shown.own_count }),
+                        "who": shown.who, "own_count": shown.own_count, "from_time": shown.times.0, "to_time": shown.times.1,
+                        "since": shown.since, "until": shown.until, "not_shown": shown.not_covered() }),
                 format!(
-                    "holds: records {} to {} of the log `{}` without a gap; the report names all {} of `{}`",
+                    "holds: records {} to {} of the {} of the log `{}`, from {} to {}, without a gap; the report names all {} of `{}` among them{}",
                     shown.from,
-                    shown.from + shown.count - 1,
+                    shown.from.saturating_add(shown.count).saturating_sub(1),
+                    shown.size,
                     shown.origin,
+                    Micros(shown.times.0).rfc3339(),
+                    Micros(shown.times.1).rfc3339(),
                     shown.own_count,
-                    shown.who
+                    shown.who,
+                    not_shown(&shown)
                 ),
             ),
             Err(error) => {
