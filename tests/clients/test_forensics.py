@@ -76,6 +76,9 @@ def test_a_time_that_ends_before_it_begins_is_refused_and_not_empty(told):
     for command in ("timeline", "blast-radius"):
         refused = cli(server, auditor, "audit", command, "--who", ada.name, *times, check=False)
         assert refused.returncode == 2 and "ends before it begins" in refused.stderr, refused
+        for option in ("--from", "--to"):
+            wrong = cli(server, auditor, "audit", command, "--who", ada.name, option, "yesterday", check=False)
+            assert wrong.returncode == 2 and f"`{option}` must be a time" in wrong.stderr, wrong
 
 
 def test_what_descends_is_found_and_the_bundle_holds_without_a_server(told):

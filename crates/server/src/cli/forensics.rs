@@ -121,6 +121,10 @@ impl BlastRadius {
 }
 
 async fn found(client: &mut Client, whom: &Whom) -> Result<Found, Problem> {
+    let moment = |name: &str, text: &Option<String>| -> Result<Option<i64>, Problem> {
+        text.as_deref().map(|text| Ok(wire::parse_time(name, text)?.0)).transpose()
+    };
+    let (since, until) = (moment("--from", &whom.from)?, moment("--to", &whom.to)?);
     let who = id_of(client, &whom.who).await?;
     let mut query = format!("{AUDIT}/records?who={}", segment(&who));
     for (name, value) in [("since", &whom.from), ("until", &whom.to)] {
@@ -135,11 +139,8 @@ async fn found(client: &mut Client, whom: &Whom) -> Result<Found, Problem> {
         )));
     }
     records.reverse();
-    let moment = |name: &str, text: &Option<String>| -> Result<Option<i64>, Problem> {
-        text.as_deref().map(|text| Ok(wire::parse_time(name, text)?.0)).transpose()
-    };
     let indices = records.iter().filter_map(|record| record.get("index").and_then(Value::as_u64)).collect();
-    Ok(Found { who, since: moment("from", &whom.from)?, until: moment("to", &whom.to)?, indices, acts: acts(records) })
+    Ok(Found { who, since, until, indices, acts: acts(records) })
 }
 
 /// The id behind a name. Who reads the log may ask what an account may do, and is told its id.
