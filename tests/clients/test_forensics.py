@@ -76,6 +76,9 @@ def test_a_time_that_ends_before_it_begins_is_refused_and_not_empty(told):
     for command in ("timeline", "blast-radius"):
         refused = cli(server, auditor, "audit", command, "--who", ada.name, *times, check=False)
         assert refused.returncode == 2 and "ends before it begins" in refused.stderr, refused
+        for option in ("--from", "--to"):
+            wrong = cli(server, auditor, "audit", command, "--who", ada.name, option, "yesterday", check=False)
+            assert wrong.returncode == 2 and f"`{option}` must be a time" in wrong.stderr, wrong
 
 
 def test_what_descends_is_found_and_the_bundle_holds_without_a_server(told):
@@ -89,6 +92,10 @@ def test_what_descends_is_found_and_the_bundle_holds_without_a_server(told):
     assert f"strongroom user disable {report['who']}" in commands and any(ada.token_id in command for command in commands)
     shown = json.loads(check_file(server, file).stdout)
     assert shown["ok"] and shown["who"] == report["who"] and shown["own_count"] == len(report["indices"])
+    assert shown["from_time"] <= shown["to_time"] and (shown["since"], shown["until"]) == (None, None)
+    assert shown["not_shown"], "no time was named, and the log has records before and behind"
+    words = [line for line in done.stderr.splitlines() if line.startswith("NOT SHOWN: ")]
+    assert len(words) == len(shown["not_shown"]) and all(report["who"] in line for line in words), done.stderr
     assert shown["count"] > shown["own_count"], "the stretch has everybody's records, so that nothing can be left out"
 
 

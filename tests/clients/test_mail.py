@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import datetime
@@ -70,18 +71,24 @@ def inside_tls(server) -> bool:
 
 
 class Mailbox:
-    """Takes mail in, and who logged in for it. While `code` is set it answers with that instead."""
+    """Takes mail in, and who logged in for it. While `code` is set it answers with that instead; while it is silent it says no goodbye."""
 
     def __init__(self):
         self.got: list[tuple[list[str], bytes, bool]] = []
         self.log_ins: list[tuple[str, str, bool]] = []
         self.code = ""
+        self.is_silent = False
 
     async def handle_DATA(self, server, session, envelope):
         if self.code:
             return self.code
         self.got.append((envelope.rcpt_tos, envelope.content, inside_tls(server)))
         return "250 taken"
+
+    async def handle_QUIT(self, server, session, envelope):
+        while self.is_silent:
+            await asyncio.sleep(0.1)
+        return "221 bye"
 
     def authenticate(self, server, session, envelope, mechanism, data):
         user, password = data.login.decode(), data.password.decode()
@@ -249,6 +256,21 @@ def test_a_server_that_takes_mail_inside_tls_only_gets_it(tmp_path, tls):
         unchanged_secrets(server, said)
 
 
+def test_a_server_that_says_no_goodbye_has_taken_the_mail_all_the_same(tmp_path):
+    ca, both = certificate(tmp_path, "good")
+    port = free_port()
+    with smtp(both, port) as box, harness.running(config_text=settings(tmp_path, port, ca)) as server:
+        box.is_silent = True
+        try:
+            said = server.cli("mail", "test", "ada@example.org", *as_admin(server)).stdout
+        finally:
+            box.is_silent = False
+        assert "took it" in said and listed(server) == []
+        hurry(server)
+        server.cli("mail", "test", "bob@example.org", *as_admin(server))
+        assert [tos for tos, _, _ in box.got] == [["ada@example.org"], ["bob@example.org"]], "once, and the next one too"
+
+
 @pytest.mark.parametrize("how", ["hide", "refuse", "pretend", "inject"])
 def test_whoever_strips_starttls_gets_nothing_and_the_mail_goes_when_they_are_gone(tmp_path, how):
     ca, both = certificate(tmp_path, "good")
@@ -368,6 +390,8 @@ def test_whoever_gave_a_key_can_read_and_nobody_on_the_way(tmp_path):
         said = server.cli("mail", "key", str(exported), "--json", "--token-file", str(token)).stdout
         assert json.loads(said)["key"] == fingerprint
         own = json.loads(server.cli("mail", "own", "--json", "--token-file", str(token)).stdout)
+        said = lambda: any("encrypted to was changed" in mail.get_content() for mail in box.mails("ada@example.org") if not mail.is_multipart())  # noqa: E731
+        harness.wait_until(said, 20, "until now mail went in the open, and so does the news of that")
         assert own == {"mail_leaves": True, "address": "ada@example.org", "source": "administrator", "key": fingerprint, "key_fault": None}
         box.got.clear()
         set_password(server, person)

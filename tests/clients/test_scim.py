@@ -157,6 +157,11 @@ def test_lists_are_cut_into_pages(server):
     both = scim(session, "POST", "/.search", 200, json={"startIndex": 6, "count": 10, "attributes": ["displayName", "userName"]})
     assert both["totalResults"] == 8 and both["Resources"][-1]["displayName"] == group["displayName"] and len(both["Resources"]) == 3
     refused(session, "GET", "/Users?startIndex=x", 400, "invalidValue")
+    for path in ("/.search", "/Users/.search", "/Groups/.search"):
+        for wrong in (7, True, ["userName pr"], {"userName": made[0]}):
+            refused(session, "POST", path, 400, "invalidFilter", json={"filter": wrong})
+        refused(session, "POST", path, 400, "invalidValue", json={"startIndex": "2"})
+        assert scim(session, "POST", path, 200, json={"filter": None, "count": None})["totalResults"] > 0
 
 
 def test_groups_and_members(server, directory):
@@ -207,6 +212,9 @@ def test_what_is_wrong_is_said_in_the_protocols_words(server, directory):
     refused(directory, "POST", "/Users", 400, "invalidSyntax", data="[" * 100_000, headers=json_type)
     refused(directory, "POST", "/Users", 400, "invalidSyntax", data="{}", headers={"Content-Type": "text/plain"})
     refused(directory, "POST", "/Users", 400, "invalidValue", json={})
+    for wrong in ("strange", "name.strange", "active.value", "urn:ietf:params:scim:schemas:core:2.0:User"):
+        for op in ("add", "replace", "remove"):
+            refused(directory, "PATCH", at, 400, "invalidPath", json=patch({"op": op, "path": wrong, "value": "x"}))
     refused(directory, "GET", "/Nothing", 404)
     stranger = server.session(token=None)
     stranger.url = directory.url

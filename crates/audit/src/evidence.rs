@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use kernel::{hex, sha256};
+use kernel::{Micros, hex, sha256};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -94,6 +94,31 @@ pub struct Shown {
     pub who: String,
     /// How many of them are theirs.
     pub own_count: u64,
+    /// When the first and the last of the records was made, in microseconds since the epoch.
+    pub times: (i64, i64),
+    /// The time that the report is about, likewise; none where it has no end on that side.
+    pub since: Option<i64>,
+    /// Before when.
+    pub until: Option<i64>,
+}
+
+impl Shown {
+    /// What of the time that the report is about the records do not reach. There the suspect may have more records, which nothing here shows.
+    #[must_use]
+    pub fn not_covered(&self) -> Vec<String> {
+        let ((first, last), moment) = (self.times, |at: i64| Micros(at).rfc3339());
+        let mut left = Vec::new();
+        if self.from > 0 && self.since.is_none_or(|since| since < first) {
+            let begin = self.since.map_or_else(|| "the beginning of the log".to_owned(), moment);
+            left.push(format!("from {begin} to {}, which is before record {}", moment(first), self.from));
+        }
+        let end = self.from.saturating_add(self.count);
+        if end < self.size && self.until.is_none_or(|until| until > last.saturating_add(1)) {
+            let until = self.until.map_or_else(|| "the end of the log".to_owned(), moment);
+            left.push(format!("from {} to {until}, which is behind record {}", moment(last), end.saturating_sub(1)));
+        }
+        left
+    }
 }
 
 impl Bundle {
@@ -132,6 +157,10 @@ impl Bundle {
         let report: ReportView = serde_json::from_str(&self.report)
             .map_err(|error| AuditError::malformed(format!("the report cannot be read: {error}")))?;
         let own = self.own(&report)?;
+        let at = |record: Option<&String>| {
+            let view = record.and_then(|record| RecordView::parse(record.as_bytes()));
+            view.map(|view| view.at).ok_or_else(|| AuditError::malformed("there is no record, or none that can be read"))
+        };
         let named: BTreeSet<u64> = report.indices.iter().copied().collect();
         if let Some(index) = own.difference(&named).next() {
             return Err(AuditError::malformed(format!("the report leaves out record {index}, which is of `{}`", report.who)));
@@ -144,8 +173,11 @@ impl Bundle {
             size: checkpoint.size,
             from: self.from,
             count: self.records.len() as u64,
-            who: report.who,
             own_count: own.len() as u64,
+            times: (at(self.records.first())?, at(self.records.last())?),
+            since: report.since,
+            until: report.until,
+            who: report.who,
         })
     }
 

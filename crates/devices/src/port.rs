@@ -5,24 +5,28 @@ use identity::{KnowDevices, KnownDevice, KnownLeave, SecretKind, parse_secret_te
 use kernel::{Micros, Problem, Secret, sha256};
 use vault::db::{PortDb, Reader, Writer};
 
-use crate::{store, store_nodes};
+use crate::{Devices, store, store_nodes};
 
 /// Implements [`KnowDevices`] over the database. Nothing is remembered: what ends a device ends it for the next request.
-pub struct DevicePort(PortDb);
+pub struct DevicePort {
+    db: PortDb,
+    room: Devices,
+}
 
 impl DevicePort {
-    /// Over this database.
+    /// Over this database. What is asked of devices now is the room's to say.
     #[must_use]
-    pub const fn new(db: PortDb) -> Self {
-        Self(db)
+    pub fn new(db: PortDb, room: &Devices) -> Self {
+        Self { db, room: room.clone() }
     }
 }
 
 impl KnowDevices for DevicePort {
     fn device<'a>(&'a self, certificate: &'a [u8; 32], at: Micros) -> BoxFuture<'a, Result<Option<KnownDevice>, Problem>> {
-        let certificate = *certificate;
+        let (certificate, room) = (*certificate, self.room.clone());
         Box::pin(async move {
-            let found = self.0.read_point(move |reader| Ok(store::by_certificate(reader, &certificate, at)?)).await?;
+            let look_up = move |reader: &mut Reader<'_>| Ok(store::by_certificate(reader, &certificate, (at, &room.0.config))?);
+            let found = self.db.read_point(look_up).await?;
             Ok(found.map(|found| KnownDevice { id: found.id, principal_id: found.principal_id, tier: found.tier }))
         })
     }
@@ -38,7 +42,7 @@ impl KnowDevices for DevicePort {
                     _ => None,
                 })
             };
-            Ok(self.0.read_point(look_up).await?.map(|(id, principal_id)| KnownLeave { id, principal_id }))
+            Ok(self.db.read_point(look_up).await?.map(|(id, principal_id)| KnownLeave { id, principal_id }))
         })
     }
 

@@ -37,10 +37,14 @@ pub(crate) struct Found {
 }
 
 /// The device of a certificate: all that could end it is asked in this one read.
-pub(crate) fn by_certificate(reader: &mut Reader<'_>, sha256: &[u8; 32], at: Micros) -> Result<Option<Found>, DbError> {
+pub(crate) fn by_certificate(
+    reader: &mut Reader<'_>,
+    sha256: &[u8; 32],
+    (at, config): (Micros, &DevicesConfig),
+) -> Result<Option<Found>, DbError> {
     reader.query_one(
         concat!(
-            "SELECT d.id, d.principal_id, d.reported_at, d.compliant, d.attested_at,
+            "SELECT d.id, d.principal_id, d.reported_at, d.report, d.attested_at,
                 CASE WHEN d.ek_by_root <> 0 OR e.ek_sha256 IS NOT NULL THEN 1 ELSE 0 END, ",
             told_against!(),
             " FROM device_certificate c JOIN device d ON d.id = c.device_id JOIN principal p ON p.id = d.principal_id
@@ -49,15 +53,21 @@ pub(crate) fn by_certificate(reader: &mut Reader<'_>, sha256: &[u8; 32], at: Mic
         ),
         &[sha256.as_slice().into(), at.0.into()],
         |row| {
+            let is_in_order = reported(&row.text(3)?).is_some_and(|facts| facts.failing(config).is_empty());
             let standing = Standing {
                 reported_at: row.opt_int(2)?.map(Micros),
-                compliant: row.flag(3)? && !row.flag(6)?,
+                compliant: is_in_order && !row.flag(6)?,
                 attested_at: row.opt_int(4)?.map(Micros),
                 is_vouched: row.flag(5)?,
             };
             Ok(Found { id: row.text(0)?, principal_id: row.text(1)?, tier: tier(standing, at) })
         },
     )
+}
+
+/// What a device said last. Whether that is in order is asked at each use: what is required may have changed since.
+fn reported(report: &str) -> Option<Facts> {
+    serde_json::from_str(report).ok()
 }
 
 /// Leave to enrol that was not used yet: its id and account.
@@ -145,7 +155,7 @@ pub(crate) fn hold_device(tx: &mut Writer<'_>, id: &str, principal_id: &str) -> 
     )
 }
 
-/// Keeps a report that answers a newer challenge than the last one did. Gives whether it does.
+/// Keeps a report that answers a newer challenge than the last one did, and how it was judged then. Gives whether it does.
 pub(crate) fn put_report(
     tx: &mut Writer<'_>,
     id: &str,
@@ -236,7 +246,7 @@ macro_rules! device_columns {
     () => {
         concat!(
             "d.id, d.principal_id, p.name, d.label, d.created_at, d.certified_at, d.revoked_at, d.lost, d.reported_at, d.report,
-         d.compliant, d.attested_at, d.ek_sha256, d.ek_by_root, CASE WHEN e.ek_sha256 IS NULL THEN 0 ELSE 1 END, d.pcr_sha256, p.disabled, ",
+         d.attested_at, d.ek_sha256, d.ek_by_root, CASE WHEN e.ek_sha256 IS NULL THEN 0 ELSE 1 END, d.pcr_sha256, p.disabled, ",
             told_against!(),
             " FROM device d JOIN principal p ON p.id = d.principal_id LEFT JOIN device_endorsement e ON e.ek_sha256 = d.ek_sha256"
         )
@@ -289,11 +299,11 @@ pub(crate) fn device(
 }
 
 fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device, DbError> {
-    let facts: Option<Facts> = serde_json::from_str(&row.text(9)?).ok();
-    let failing = facts.as_ref().map(|facts| facts.failing(config)).unwrap_or_default();
-    let told_against = row.flag(17)?;
-    let (by_root, is_pinned) = (row.flag(13)?, row.flag(14)?);
-    let endorsement_key = row.opt_bytes(12)?;
+    let facts = reported(&row.text(9)?);
+    let failing = facts.as_ref().map(|facts| facts.failing(config));
+    let told_against = row.flag(16)?;
+    let (by_root, is_pinned) = (row.flag(12)?, row.flag(13)?);
+    let endorsement_key = row.opt_bytes(11)?;
     let vouched = match (by_root, is_pinned) {
         (true, _) => Some(Vouched::Root),
         (false, true) => Some(Vouched::Pin),
@@ -302,11 +312,11 @@ fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device
     let revoked_at = row.opt_int(6)?.map(Micros);
     let standing = Standing {
         reported_at: row.opt_int(8)?.map(Micros),
-        compliant: row.flag(10)? && !told_against,
-        attested_at: row.opt_int(11)?.map(Micros),
+        compliant: failing.as_ref().is_some_and(Vec::is_empty) && !told_against,
+        attested_at: row.opt_int(10)?.map(Micros),
         is_vouched: vouched.is_some(),
     };
-    let counts = revoked_at.is_none() && !row.flag(16)?;
+    let counts = revoked_at.is_none() && !row.flag(15)?;
     Ok(Device {
         id: row.text(0)?,
         principal_id: row.text(1)?,
@@ -318,11 +328,11 @@ fn device_of(row: &Row<'_>, at: Micros, config: &DevicesConfig) -> Result<Device
         lost: row.flag(7)?,
         reported_at: standing.reported_at,
         facts,
-        failing: failing.into_iter().map(Check::word).chain(told_against.then_some(TOLD_AGAINST)).collect(),
+        failing: failing.into_iter().flatten().map(Check::word).chain(told_against.then_some(TOLD_AGAINST)).collect(),
         attested_at: standing.attested_at,
         endorsement_key: endorsement_key.as_deref().map(hex),
         vouched,
-        registers: row.opt_bytes(15)?.as_deref().map(hex),
+        registers: row.opt_bytes(14)?.as_deref().map(hex),
         tier: if counts { tier(standing, at) } else { 0 },
     })
 }

@@ -9,6 +9,8 @@ use crate::types::{Fleet, Node};
 const FLEET_COUNT_MAX: i64 = 1_000;
 /// Nodes of a fleet.
 const NODES_OF_FLEET_COUNT_MAX: i64 = 10_000;
+/// How long nothing was heard of a node that gives way to another one.
+const SILENT_SECONDS: i64 = 30 * 86_400;
 /// Nodes that are listed.
 const LISTED_COUNT_MAX: i64 = 1_000;
 /// How often a node is asked how it is.
@@ -73,9 +75,9 @@ pub(crate) fn put_node(
     (fleet_id, host): (&str, &str),
     (sha256, at): (&[u8; 32], Micros),
 ) -> Result<Option<String>, Problem> {
-    let sql = "SELECT COUNT(*) FROM device_node WHERE fleet_id = $1";
-    if tx.query_one(sql, &[fleet_id.into()], |row| row.int(0))?.unwrap_or(0) >= NODES_OF_FLEET_COUNT_MAX {
-        return Err(Problem::new(Kind::TooMany, format!("the fleet has {NODES_OF_FLEET_COUNT_MAX} nodes already")));
+    let known = "SELECT 1 FROM device_node WHERE fleet_id = $1 AND host = $2";
+    if tx.query_one(known, &[fleet_id.into(), host.into()], |row| row.int(0))?.is_none() {
+        make_room(tx, fleet_id, at)?;
     }
     let id = format!("nod_{}", random_id());
     // Whoever holds the secret of a fleet may say to be any host: a link to a device is made anew by an administrator.
@@ -89,6 +91,31 @@ pub(crate) fn put_node(
         |row| row.text(0),
     )?;
     Ok(kept)
+}
+
+/// Refuses where a fleet has no room for one more. In a full one, nodes that nothing was heard of for long give way.
+fn make_room(tx: &mut Writer<'_>, fleet_id: &str, at: Micros) -> Result<(), Problem> {
+    if node_count(tx, fleet_id)? < NODES_OF_FLEET_COUNT_MAX {
+        return Ok(());
+    }
+    // One that says how a device is stays: else the device would speak for itself again, once its machine is kept silent.
+    tx.execute(
+        "DELETE FROM device_node WHERE fleet_id = $1 AND seen_at < $2
+         AND NOT EXISTS (SELECT 1 FROM device d WHERE d.id = device_node.device_id AND d.revoked_at IS NULL)",
+        &[fleet_id.into(), at.plus_secs(-SILENT_SECONDS).0.into()],
+    )?;
+    if node_count(tx, fleet_id)? < NODES_OF_FLEET_COUNT_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "the fleet has {NODES_OF_FLEET_COUNT_MAX} nodes, and heard of them within 30 days; make another fleet, or revoke this one if its secret was stolen"
+    );
+    Err(Problem::new(Kind::TooMany, message))
+}
+
+fn node_count(reader: &mut Reader<'_>, fleet_id: &str) -> Result<i64, DbError> {
+    let sql = "SELECT COUNT(*) FROM device_node WHERE fleet_id = $1";
+    Ok(reader.query_one(sql, &[fleet_id.into()], |row| row.int(0))?.unwrap_or(0))
 }
 
 /// The node was heard of.

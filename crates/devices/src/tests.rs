@@ -29,6 +29,8 @@ use crate::ops::rules::{ListRules, SetRule};
 use crate::posture::{Check, Facts};
 use crate::{CERTIFICATE_SECONDS, Device, DevicePort, Devices, DevicesConfig, least_tier, signed_text};
 
+mod changes;
+
 const HOUR_S: i64 = 3_600;
 
 /// A door that allows everything, with the two rooms behind it.
@@ -115,7 +117,7 @@ fn world(location: &Location, folder: tempfile::TempDir) -> World {
     let identity = Identity::new(opened.db.clone(), IdentityConfig::default()).unwrap();
     let secrets = (&Secret::new(vec![3; 32]), &Secret::new(vec![4; 32]));
     let room = Devices::open(opened.db.clone(), DevicesConfig::default(), secrets).unwrap();
-    identity.set_devices(Arc::new(DevicePort::new(opened.ports.clone())));
+    identity.set_devices(Arc::new(DevicePort::new(opened.ports.clone(), &room)));
     let port = Arc::new(identity.port(opened.ports.clone(), Arc::new(clock.clone())));
     let open = Arc::new(Open(opened.ports.clone()));
     let (gate, job_key) = Gate::new(Ports {
@@ -290,7 +292,7 @@ async fn all_that_an_account_has_of_devices_ends_at_once_and_does_not_come_back(
         let ((ada, token), (_, other)) = (world.person("ada").await, world.person("eve").await);
         let (agents, eves) = ([world.enrol(&token).await, world.enrol(&token).await], world.enrol(&other).await);
         let unused = world.leave(&token).await;
-        let port = DevicePort::new(world.opened.ports.clone());
+        let port = DevicePort::new(world.opened.ports.clone(), &world.room);
         let at = kernel::Clock::now(&world.clock);
         let ended = world.opened.system.write(move |tx| port.end_all(tx, &ada.id, "the directory", at)).await.unwrap();
         assert_eq!(ended, 2);

@@ -36,6 +36,8 @@ pub enum Kind {
     MailKeyChanged,
     /// An administrator set the address.
     AddressSet,
+    /// Notices go elsewhere from now on: told where they went before.
+    AddressReplaced,
     /// Somebody made themself administrator in an emergency.
     GlassBroken,
     /// An alert was opened.
@@ -47,7 +49,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::UnusualLogIn,
         Self::RefusedLogIn,
         Self::PasskeyAdded,
@@ -62,6 +64,7 @@ impl Kind {
         Self::DeviceEnrolled,
         Self::MailKeyChanged,
         Self::AddressSet,
+        Self::AddressReplaced,
         Self::GlassBroken,
         Self::AlertOpened,
         Self::AlertResolved,
@@ -86,6 +89,7 @@ impl Kind {
             Self::DeviceEnrolled => "device_enrolled",
             Self::MailKeyChanged => "mail_key_changed",
             Self::AddressSet => "address_set",
+            Self::AddressReplaced => "address_replaced",
             Self::GlassBroken => "glass_broken",
             Self::AlertOpened => "alert_opened",
             Self::AlertResolved => "alert_resolved",
@@ -116,6 +120,7 @@ impl Kind {
             Self::DeviceEnrolled => "a device was enrolled for your account",
             Self::MailKeyChanged => "the key that mail to you is encrypted to was changed",
             Self::AddressSet => "an administrator set the address that notices to you go to",
+            Self::AddressReplaced => "notices to you do not go to this address any more",
             Self::GlassBroken => "somebody became administrator in an emergency",
             Self::AlertOpened => "an alert was opened",
             Self::AlertResolved => "an alert is over",
@@ -145,6 +150,15 @@ pub enum Recipient {
     Account(String),
     /// An address of the configuration, or of a test.
     Address(Address),
+    /// Where notices to an account, by id, went until now: the address, and the key that they were encrypted to.
+    Former {
+        /// The account.
+        account: String,
+        /// The address.
+        address: Address,
+        /// The key, if there was one.
+        key: Option<Vec<u8>>,
+    },
 }
 
 /// What somebody is to be told.

@@ -1,12 +1,15 @@
 //! What goes into the outbox, and who is behind a recipient.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kernel::{Micros, Problem};
 use serde::{Deserialize, Serialize};
 use vault::db::{Reader, Writer};
 
 use crate::derive::Concerns;
 use crate::notice::{Kind, Notice, Recipient, detail};
-use crate::store::{self, NoticeRow, RecipientRow};
+use crate::openpgp::RecipientKey;
+use crate::store::{self, FORMER, NoticeRow, RecipientRow};
 use crate::{Address, Mail};
 
 /// What is sealed of a notice.
@@ -14,6 +17,22 @@ use crate::{Address, Mail};
 struct Sealed {
     detail: String,
     address: Option<String>,
+    /// In base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+/// What a notice says, and where it goes if that is not to where its account's notices go now.
+pub(crate) struct Unsealed {
+    pub(crate) detail: String,
+    pub(crate) address: Option<Address>,
+    pub(crate) key: Option<Vec<u8>>,
+}
+
+/// Where an account's notices go, and the key that they are encrypted to.
+pub(crate) struct Destination {
+    address: Address,
+    key: Option<Vec<u8>>,
 }
 
 /// Where an address is from.
@@ -80,9 +99,16 @@ impl Mail {
     /// If it cannot be written down. What is no address is not noted.
     pub async fn learn_address(&self, account: &str, address: &str, at: Micros) -> Result<(), Problem> {
         let Ok(address) = Address::parse(address) else { return Ok(()) };
-        let sealed = self.seal(&place_of_address(account), address.text().as_bytes())?;
-        let account = account.to_owned();
-        self.0.system.write(move |writer| Ok(store::learn_address(writer, &account, &sealed, at)?)).await
+        let sealed = self.sealed_address(account, &address)?;
+        let (room, account) = (self.clone(), account.to_owned());
+        let write = move |writer: &mut Writer<'_>| {
+            let before = room.destination(writer, &account)?;
+            store::learn_address(writer, &account, &sealed, at)?;
+            let of = format!("{account} {}", at.0);
+            let seed = Seed { of: &of, kind: Kind::AddressReplaced, event: &account, at, detail: "" };
+            room.tell_former(writer, (&account, before), &seed)
+        };
+        self.0.system.write(write).await
     }
 
     pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, Problem> {
@@ -124,6 +150,29 @@ impl Mail {
         }
     }
 
+    pub(crate) fn destination(&self, reader: &mut Reader<'_>, account: &str) -> Result<Option<Destination>, Problem> {
+        let Some((address, _)) = self.address_of(reader, account)? else { return Ok(None) };
+        Ok(Some(Destination { address, key: store::key(reader, account)?.map(|(bytes, _)| bytes) }))
+    }
+
+    /// Puts a notice to where an account's notices went before a change, unless what is told of it can be read there as it is.
+    pub(crate) fn tell_former(
+        &self,
+        writer: &mut Writer<'_>,
+        (account, before): (&str, Option<Destination>),
+        seed: &Seed<'_>,
+    ) -> Result<(), Problem> {
+        let Some(Destination { address, key }) = before.filter(|_| self.is_configured()) else { return Ok(()) };
+        let now = self.destination(writer, account)?;
+        let is_told = now.is_some_and(|now| now.address == address && (now.key.is_none() || now.key == key));
+        // To a key that has expired nothing can be sent, and nothing is sent in the open instead.
+        let is_over = key.as_ref().is_some_and(|key| RecipientKey::parse(key, seed.at).is_err());
+        if is_told || is_over {
+            return Ok(());
+        }
+        self.put(writer, &self.notice(Recipient::Former { account: account.to_owned(), address, key }, seed))
+    }
+
     /// Puts a notice to everybody whom something concerns, as far as they have an address.
     pub(crate) fn put_for(&self, writer: &mut Writer<'_>, concerns: &Concerns, seed: &Seed<'_>) -> Result<(), Problem> {
         let mut accounts = match concerns {
@@ -161,15 +210,25 @@ impl Mail {
                 let digest = kernel::hex(&kernel::sha256(&bytes));
                 RecipientRow { name: format!("address/{}", digest.chars().take(32).collect::<String>()), account: None }
             }
+            Recipient::Former { account, address, key } => {
+                let key = key.as_deref().unwrap_or_default();
+                let bytes = [self.0.key.expose(), account.as_bytes(), address.text().as_bytes(), key].join(&0_u8);
+                let digest = kernel::hex(&kernel::sha256(&bytes));
+                RecipientRow {
+                    name: format!("{FORMER}{}", digest.chars().take(32).collect::<String>()),
+                    account: Some(account.clone()),
+                }
+            }
         }
     }
 
     pub(crate) fn put(&self, writer: &mut Writer<'_>, notice: &Notice) -> Result<(), Problem> {
-        let address = match &notice.to {
-            Recipient::Address(address) => Some(address.text()),
-            Recipient::Account(_) => None,
+        let (address, key) = match &notice.to {
+            Recipient::Address(address) => (Some(address.text()), None),
+            Recipient::Former { address, key, .. } => (Some(address.text()), key.as_ref().map(|key| STANDARD.encode(key))),
+            Recipient::Account(_) => (None, None),
         };
-        let sealed = serde_json::to_vec(&Sealed { detail: notice.detail.clone(), address });
+        let sealed = serde_json::to_vec(&Sealed { detail: notice.detail.clone(), address, key });
         let sealed = sealed.map_err(|error| Problem::internal("a notice could not be written down", error))?;
         let row = NoticeRow {
             id: notice.id.clone(),
@@ -181,12 +240,13 @@ impl Mail {
         Ok(store::put(writer, &self.recipient(&notice.to), &row)?)
     }
 
-    /// The detail of a notice, and the address where it is for one.
-    pub(crate) fn opened(&self, row: &NoticeRow) -> Result<(String, Option<Address>), Problem> {
+    pub(crate) fn opened(&self, row: &NoticeRow) -> Result<Unsealed, Problem> {
         let bytes = self.open_sealed(&row.id, &row.sealed)?;
-        let sealed: Sealed =
+        let Sealed { detail, address, key } =
             serde_json::from_slice(&bytes).map_err(|error| Problem::internal("a notice could not be read", error))?;
-        Ok((sealed.detail, sealed.address.and_then(|text| Address::parse(&text).ok())))
+        let key = key.map(|text| STANDARD.decode(text)).transpose();
+        let key = key.map_err(|error| Problem::internal("a notice could not be read", error))?;
+        Ok(Unsealed { detail, address: address.and_then(|text| Address::parse(&text).ok()), key })
     }
 }
 

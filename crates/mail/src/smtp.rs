@@ -26,6 +26,8 @@ use crate::{Address, MailConfig, MailTls};
 const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long the server may take until it is there.
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How long the server may take to say goodbye.
+const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How we say who we are, where we do.
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
@@ -74,15 +76,14 @@ impl Smtp {
         Ok(Self { server: server.to_owned(), port, tls: config.tls, parameters, log_in, from: from.clone(), secrets })
     }
 
-    async fn hand_over(&self, envelope: &Envelope, mail: &[u8]) -> Result<(), Problem> {
+    /// Gives the connection, once the server has said that it took the mail.
+    async fn hand_over(&self, envelope: &Envelope, mail: &[u8]) -> Result<AsyncSmtpConnection, Problem> {
         let mut connection = self.connected().await?;
         if let Some(log_in) = &self.log_in {
             connection.auth(&MECHANISMS, log_in).await.map_err(|error| self.fault(&error))?;
         }
         connection.send(envelope, mail).await.map_err(|error| self.fault(&error))?;
-        // It was taken, whatever the server says when we go.
-        connection.abort().await;
-        Ok(())
+        Ok(connection)
     }
 
     /// A connection inside TLS.
@@ -133,7 +134,11 @@ impl Carry for Smtp {
             let envelope = Envelope::new(Some(self.from.parsed().clone()), vec![to.parsed().clone()]);
             let envelope = envelope.map_err(|error| Problem::internal("a mail has no envelope", error))?;
             let sent = tokio::time::timeout(Duration::from_secs(SEND_S_MAX), self.hand_over(&envelope, mail)).await;
-            sent.map_err(|_| Problem::unavailable(format!("the server did not take it within {SEND_S_MAX} s")))?
+            let late = |_| Problem::unavailable(format!("the server did not take it within {SEND_S_MAX} s"));
+            let mut connection = sent.map_err(late)??;
+            // It was taken, whatever the server says when we go, and if it says nothing.
+            drop(tokio::time::timeout(GOODBYE_WAIT_MAX, connection.abort()).await);
+            Ok(())
         })
     }
 }

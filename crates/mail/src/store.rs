@@ -28,11 +28,21 @@ pub(crate) struct ListedRow {
     pub(crate) fault: Option<String>,
 }
 
+/// What the name of a recipient begins with where notices to an account went before.
+pub(crate) const FORMER: &str = "former/";
+
 /// Whose outbox a notice goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RecipientRow {
     pub(crate) name: String,
     pub(crate) account: Option<String>,
+}
+
+impl RecipientRow {
+    /// The account, if it is told where its notices go now.
+    pub(crate) fn reached(&self) -> Option<&str> {
+        self.account.as_deref().filter(|_| !self.name.starts_with(FORMER))
+    }
 }
 
 fn notice(row: &Row<'_>) -> Result<NoticeRow, DbError> {

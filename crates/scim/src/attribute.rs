@@ -51,6 +51,34 @@ const PARTS: [(&str, &[&str]); 5] = [
 const TOP: [&str; 11] =
     ["id", "externalId", "meta", "schemas", "userName", "name", "displayName", "emails", "active", "groups", "members"];
 
+/// Attributes of the standard (RFC 7643, sections 4.1 and 4.2) that are not kept here.
+const NOT_KEPT: [&str; 15] = [
+    "nickName",
+    "profileUrl",
+    "title",
+    "userType",
+    "preferredLanguage",
+    "locale",
+    "timezone",
+    "password",
+    "phoneNumbers",
+    "ims",
+    "photos",
+    "addresses",
+    "entitlements",
+    "roles",
+    "x509Certificates",
+];
+/// Parts of attributes of which other parts are kept.
+const PARTS_NOT_KEPT: [(&str, &str); 6] = [
+    ("name", "middleName"),
+    ("name", "honorificPrefix"),
+    ("name", "honorificSuffix"),
+    ("emails", "display"),
+    ("emails", "$ref"),
+    ("members", "display"),
+];
+
 /// An attribute, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttributePath {
@@ -119,16 +147,29 @@ impl AttributePath {
     }
 }
 
-/// Whether it is an attribute's name by its form, with or without a part of it and a schema before it: one of the standard or of an extension,
-/// perhaps, which is not kept here.
-pub(crate) fn is_well_formed(text: &str) -> bool {
-    let bare = match text.rsplit_once(':') {
-        Some((schema, bare)) if is_urn(schema) => bare,
-        Some(_) => return false,
-        None => text,
-    };
-    let (name, part) = bare.split_once('.').map_or((bare, None), |(name, part)| (name, Some(part)));
-    is_name(name) && part.is_none_or(|part| is_name(part) || part == "$ref")
+/// Whether it names an attribute, or a part of one, that others keep and this server does not: of the standard, or of an extension, whose schema
+/// then stands before it.
+pub(crate) fn is_kept_elsewhere(text: &str) -> bool {
+    let bare = without_schema(text);
+    match bare.rsplit_once(':') {
+        Some((schema, path)) => {
+            let is_ours = [USER_SCHEMA, GROUP_SCHEMA].iter().any(|ours| ours.eq_ignore_ascii_case(bare));
+            is_urn(schema) && !is_ours && name_and_part(path).is_some()
+        }
+        None => name_and_part(bare).is_some_and(|(name, part)| is_not_kept(name, part)),
+    }
+}
+
+/// A name and the part behind it, if both have the form of such.
+fn name_and_part(path: &str) -> Option<(&str, Option<&str>)> {
+    let (name, part) = path.split_once('.').map_or((path, None), |(name, part)| (name, Some(part)));
+    (is_name(name) && part.is_none_or(|part| is_name(part) || part == "$ref")).then_some((name, part))
+}
+
+fn is_not_kept(name: &str, part: Option<&str>) -> bool {
+    let is_part =
+        |part: &str| PARTS_NOT_KEPT.iter().any(|(of, known)| of.eq_ignore_ascii_case(name) && known.eq_ignore_ascii_case(part));
+    NOT_KEPT.iter().any(|known| known.eq_ignore_ascii_case(name)) || part.is_some_and(is_part)
 }
 
 fn is_urn(text: &str) -> bool {
@@ -188,8 +229,16 @@ mod tests {
             ("naïve", false),
             ("x:title", false),
             ("title eq", false),
+            ("PHONENUMBERS.value", true),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:title", true),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:strange", false),
+            ("urn:ietf:params:scim:schemas:core:2.0:User", false),
+            ("strange", false),
+            ("name.strange", false),
+            ("userName", false),
+            ("userName.value", false),
         ] {
-            assert_eq!(is_well_formed(text), expected, "{text}");
+            assert_eq!(is_kept_elsewhere(text), expected, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use kernel::Problem;
 use serde_json::{Map, Value};
 
-use crate::attribute::{AttributePath, is_well_formed, without_schema};
+use crate::attribute::{AttributePath, is_kept_elsewhere, without_schema};
 use crate::filter::Filter;
 use crate::refusal::Refusal;
 use crate::resource::folded_value;
@@ -162,17 +162,16 @@ impl Patch {
     }
 }
 
-/// Whether a path, well formed, is about an attribute, or a part of one, that is not kept here.
+/// Whether a path, well formed, is about an attribute, or a part of one, that is not kept here but is one.
 fn is_not_kept(text: &str) -> bool {
     let text = text.trim();
     if text.len() > PATH_BYTES_MAX {
         return false;
     }
-    let is_unknown = |path: &str| AttributePath::parse(path).is_err() && is_well_formed(path);
-    let Some((head, rest)) = text.split_once('[') else { return is_unknown(text) };
+    let Some((head, rest)) = text.split_once('[') else { return is_kept_elsewhere(text) };
     match rest.rsplit_once(']') {
-        Some((_, "")) => is_unknown(head),
-        Some((_, tail)) => tail.starts_with('.') && is_unknown(&format!("{head}{tail}")),
+        Some((_, "")) => is_kept_elsewhere(head),
+        Some((_, tail)) => tail.starts_with('.') && is_kept_elsewhere(&format!("{head}{tail}")),
         None => false,
     }
 }
@@ -418,6 +417,11 @@ mod tests {
             (json!({"op": "replace", "path": "user name", "value": "x"}), Refusal::InvalidPath),
             (json!({"op": "replace", "path": "phones[type eq \"fax\"]x", "value": "x"}), Refusal::InvalidPath),
             (json!({"op": "replace", "path": "userName[x]", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "replace", "path": "strange", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "remove", "path": "name.strange"}), Refusal::InvalidPath),
+            (json!({"op": "add", "path": "emails[type eq \"work\"].strange", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "add", "path": "strange[type eq \"work\"]", "value": "x"}), Refusal::InvalidPath),
+            (json!({"op": "replace", "path": USER_SCHEMA, "value": {"active": false}}), Refusal::InvalidPath),
             (json!({"op": "replace", "path": "emails[type eq].value", "value": "x"}), Refusal::InvalidFilter),
             (json!({"op": "replace", "path": "active"}), Refusal::InvalidValue),
             (json!({"op": "move", "path": "active", "value": true}), Refusal::InvalidSyntax),

@@ -21,6 +21,6 @@ pub(crate) async fn open(
     let seed = keyring.secret("devices/authority").await?;
     let key = keyring.secret("devices/challenges").await?;
     let devices = Devices::open(opened.db.clone(), config.clone(), (&*seed, &*key))?;
-    identity.set_devices(Arc::new(DevicePort::new(opened.ports.clone())));
+    identity.set_devices(Arc::new(DevicePort::new(opened.ports.clone(), &devices)));
     Ok(devices)
 }

@@ -155,6 +155,27 @@ async fn every_route_is_a_known_verb_and_every_verb_has_a_route() {
     assert!(world.table.len() > 200, "the table is whole");
 }
 
+/// Notices, which the log has beside verbs.
+const NOTICES: [&str; 6] =
+    ["audit.accepted", "audit.forged", "audit.wiped", "backup.emergency", "backup.forked", "backup.restored"];
+
+#[test]
+fn the_rules_of_detection_name_verbs_that_there_are() {
+    let every = every_action();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/detections");
+    let mut named = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        for line in text.lines().map(str::trim) {
+            let value = line.strip_prefix("api.operation: '").or_else(|| line.strip_prefix("- '"));
+            named.extend(value.and_then(|value| value.strip_suffix('\'')).filter(|value| value.contains('.')).map(str::to_owned));
+        }
+    }
+    let is_unknown = |name: &&String| !every.contains(name.as_str()) && !NOTICES.contains(&name.as_str());
+    let unknown: Vec<&String> = named.iter().filter(is_unknown).collect();
+    assert!(unknown.is_empty() && named.len() > 40, "rules that look for what never happens: {unknown:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_names_each_writing_verb_a_write() {
     let rooms = [

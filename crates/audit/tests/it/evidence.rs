@@ -19,7 +19,11 @@ async fn bundle(house: &House, from: u64, to: u64, report: &str) -> (Bundle, Ver
 }
 
 fn report(who: &str, indices: impl IntoIterator<Item = u64>) -> String {
-    json!({ "who": who, "since": null, "until": null, "indices": indices.into_iter().collect::<Vec<_>>() }).to_string()
+    timed(who, (None, None), indices)
+}
+
+fn timed(who: &str, (since, until): (Option<i64>, Option<i64>), indices: impl IntoIterator<Item = u64>) -> String {
+    json!({ "who": who, "since": since, "until": until, "indices": indices.into_iter().collect::<Vec<_>>() }).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +44,33 @@ async fn a_report_that_names_all_holds_and_one_that_leaves_a_record_out_does_not
     let text = serde_json::to_vec(&all).unwrap();
     assert_eq!(Bundle::parse(&text).unwrap(), all);
     assert!(Bundle::parse(b"{}").is_err() && Bundle::parse(b"[").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_report_is_about_and_the_records_do_not_reach_is_said() {
+    let place = Place::new();
+    let house = place.open();
+    house.work(40).await;
+    house.drained().await;
+    let (open, key) = bundle(&house, 3, 40, &report("user-1", 3..40)).await;
+    let shown = open.check(&key).unwrap();
+    let (first, last) = shown.times;
+    let left = shown.not_covered();
+    let (before, behind) = (&left[0], &left[1]);
+    assert!(before.starts_with("from the beginning of the log to ") && before.ends_with("before record 3"), "{before}");
+    assert!(behind.contains(" to the end of the log") && behind.ends_with("behind record 39"), "{behind}");
+    let shorter = audit::evidence::Shown { since: Some(first - 1), until: Some(last + 2), ..shown.clone() };
+    assert_eq!(shorter.not_covered().len(), 2);
+    let within = audit::evidence::Shown { since: Some(first), until: Some(last + 1), ..shown.clone() };
+    assert!(within.not_covered().is_empty());
+    // What begins and ends with the log reaches as far as there is anything.
+    let whole = audit::evidence::Shown { from: 0, count: shown.size, ..shown };
+    assert!(whole.not_covered().is_empty());
+    // A report that is about a time says which, and the records beside it are not its.
+    let later = Some(last + 3_600_000_000);
+    let (none, key) = bundle(&house, 3, 40, &timed("user-1", (later, None), [])).await;
+    let shown = none.check(&key).unwrap();
+    assert_eq!((shown.own_count, shown.since, shown.not_covered().len()), (0, later, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,4 +5,5 @@ mod attacks;
 mod month;
 mod rules;
 mod store;
+mod variants;
 mod world;

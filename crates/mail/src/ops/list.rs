@@ -58,7 +58,7 @@ impl Operation for ListMail {
         for row in rows {
             let to = match &row.account {
                 Some((_, name)) => name.clone(),
-                None => self.room.opened(&row.notice)?.1.map_or_else(|| "?".to_owned(), |address| address.masked()),
+                None => self.room.opened(&row.notice)?.address.map_or_else(|| "?".to_owned(), |address| address.masked()),
             };
             let is_waiting = row.state == "waiting";
             listed.push(Listed {

@@ -7,6 +7,7 @@ use crate::compose::{Line, compose};
 use crate::limits::{FAULT_BYTES_MAX, FIRST_WAIT_S, LEASE_S, WAIT_S_MAX};
 use crate::notice::one_line;
 use crate::openpgp::RecipientKey;
+use crate::outbox::Unsealed;
 use crate::store::{self, NoticeRow, RecipientRow};
 use crate::{Address, Mail};
 
@@ -89,7 +90,7 @@ async fn attempt<O>(room: &Mail, permit: &Permit<O>, to: &RecipientRow, at: Micr
     let (reading, wanted) = (room.clone(), to.clone());
     let read = move |reader: &mut vault::db::Reader<'_>| {
         let (rows, left_out) = store::waiting(reader, &wanted.name)?;
-        let (address, key) = match &wanted.account {
+        let (address, key) = match wanted.reached() {
             Some(account) => (reading.address_of(reader, account)?.map(|found| found.0), store::key(reader, account)?),
             None => (None, None),
         };
@@ -101,32 +102,34 @@ async fn attempt<O>(room: &Mail, permit: &Permit<O>, to: &RecipientRow, at: Micr
         return Ok(attempted);
     }
     attempted.sent.notice_count = rows.len();
-    attempted.sent.is_encrypted = key.is_some();
-    let carried = carry(room, (rows, left_out), address, key.as_deref(), at).await;
-    // The message alone: what is behind it may name people.
-    attempted.sent.fault = carried.err().map(|problem| one_line(problem.message(), FAULT_BYTES_MAX));
+    match carry(room, (rows, left_out), (address, key), at).await {
+        Ok(is_encrypted) => attempted.sent.is_encrypted = is_encrypted,
+        // The message alone: what is behind it may name people.
+        Err(problem) => attempted.sent.fault = Some(one_line(problem.message(), FAULT_BYTES_MAX)),
+    }
     Ok(attempted)
 }
 
+/// Gives whether it was encrypted.
 async fn carry(
     room: &Mail,
     (rows, left_out): (Vec<NoticeRow>, i64),
-    address: Option<Address>,
-    key: Option<&[u8]>,
+    (mut to, mut key): (Option<Address>, Option<Vec<u8>>),
     at: Micros,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let way = room.way()?;
-    let (mut lines, mut to) = (Vec::with_capacity(rows.len()), address);
+    let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
-        let (detail, own) = room.opened(&row)?;
-        to = to.or(own);
+        let Unsealed { detail, address: own, key: own_key } = room.opened(&row)?;
+        (to, key) = (to.or(own), key.or(own_key));
         lines.push(Line { kind: row.kind, event: row.event, at: row.at, detail });
     }
     let to = to.ok_or_else(|| Problem::not_found("no address of this account is known any more"))?;
     // A key that has expired since is refused here: then nothing is sent in the open instead.
-    let key = key.map(|bytes| RecipientKey::parse(bytes, at)).transpose()?;
+    let key = key.map(|bytes| RecipientKey::parse(&bytes, at)).transpose()?;
     let mail = compose(&way.paper, (&to, key.as_ref()), (&lines, left_out), (&kernel::random_id(), at))?;
-    way.carry.carry(&to, &mail).await
+    way.carry.carry(&to, &mail).await?;
+    Ok(key.is_some())
 }
 
 pub(crate) fn wait_s(attempts: i64) -> i64 {

@@ -268,6 +268,55 @@ fn whoever_gave_a_key_gets_nothing_in_the_open() {
 }
 
 #[test]
+fn where_notices_went_before_is_told_that_they_do_not_any_more() {
+    on_both_engines("mail_former", async |engine| {
+        let world = World::new(engine).await;
+        let told = async || {
+            world.later(3_600);
+            world.round().await;
+            world.carried()
+        };
+        let give = |key: Option<&str>| SetKey { room: world.room.clone(), key: key.map(str::to_owned) };
+        for _ in 0..2 {
+            world.call(set(&world, TEST_CALLER, Some("one@example.com"))).await.unwrap();
+            assert!(told().await.is_empty(), "there was no other place");
+        }
+        world.call(set(&world, TEST_CALLER, Some("two@example.com"))).await.unwrap();
+        let listed = world.list(false).await;
+        assert_eq!((listed[0].to.as_str(), listed[0].kind), (TEST_CALLER, Kind::AddressReplaced));
+        let mails = told().await;
+        assert_eq!((mails.len(), mails[0].0.as_str()), (1, "one@example.com"));
+        assert!(mails[0].1.contains("do not go to this address any more"), "{}", mails[0].1);
+        // Whoever gives a key of theirs does not keep it from the account's holder.
+        world.call(give(Some(KEY))).await.unwrap();
+        let mails = told().await;
+        assert_eq!((mails.len(), mails[0].0.as_str()), (1, "two@example.com"));
+        assert!(mails[0].1.contains("is encrypted to was changed"), "{}", mails[0].1);
+        world.call(give(Some(KEY))).await.unwrap();
+        assert!(told().await.is_empty(), "the same key");
+        world.call(set(&world, TEST_CALLER, Some("three@example.com"))).await.unwrap();
+        let mails = told().await;
+        assert_eq!((mails.len(), mails[0].0.as_str()), (1, "two@example.com"));
+        assert!(mails[0].1.contains("multipart/encrypted") && !mails[0].1.contains("any more"), "{}", mails[0].1);
+        world.call(give(None)).await.unwrap();
+        assert!(told().await.is_empty(), "the news of the log goes there in the open");
+        world.call(set(&world, TEST_CALLER, None)).await.unwrap();
+        assert_eq!(told().await[0].0, "three@example.com");
+        for (address, expected) in [("a@provider.example", None), ("b@provider.example", Some("a@provider.example"))] {
+            world.room.learn_address(TEST_CALLER, address, kernel::Clock::now(&world.gate.clock)).await.unwrap();
+            assert_eq!(told().await.first().map(|mail| mail.0.as_str()), expected);
+        }
+        // It goes with the account.
+        for address in ["ada@example.com", "eve@example.com"] {
+            world.call(set(&world, "ada", Some(address))).await.unwrap();
+        }
+        assert_eq!(world.list(false).await.len(), 1);
+        world.opened.system.write(|writer| Ok(writer.execute("DELETE FROM principal WHERE id = 'ada'", &[])?)).await.unwrap();
+        assert!(world.list(false).await.is_empty());
+    });
+}
+
+#[test]
 fn rooms_of_other_processes_are_the_same_people() {
     on_both_engines("mail_same", async |engine| {
         let world = World::new(engine).await;

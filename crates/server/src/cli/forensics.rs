@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use audit::evidence::{Bundle, Taken};
+use audit::evidence::{Bundle, Shown, Taken};
 use audit::note::VerifierKey;
 use clap::Args;
-use kernel::{Problem, hex, sha256};
+use kernel::{Micros, Problem, hex, sha256};
 use serde_json::{Value, json};
 
 use wire::admin::acts::{Act, Report, acts, touched};
@@ -121,6 +121,10 @@ impl BlastRadius {
 }
 
 async fn found(client: &mut Client, whom: &Whom) -> Result<Found, Problem> {
+    let moment = |name: &str, text: &Option<String>| -> Result<Option<i64>, Problem> {
+        text.as_deref().map(|text| Ok(wire::parse_time(name, text)?.0)).transpose()
+    };
+    let (since, until) = (moment("--from", &whom.from)?, moment("--to", &whom.to)?);
     let who = id_of(client, &whom.who).await?;
     let mut query = format!("{AUDIT}/records?who={}", segment(&who));
     for (name, value) in [("since", &whom.from), ("until", &whom.to)] {
@@ -135,11 +139,8 @@ async fn found(client: &mut Client, whom: &Whom) -> Result<Found, Problem> {
         )));
     }
     records.reverse();
-    let moment = |name: &str, text: &Option<String>| -> Result<Option<i64>, Problem> {
-        text.as_deref().map(|text| Ok(wire::parse_time(name, text)?.0)).transpose()
-    };
     let indices = records.iter().filter_map(|record| record.get("index").and_then(Value::as_u64)).collect();
-    Ok(Found { who, since: moment("from", &whom.from)?, until: moment("to", &whom.to)?, indices, acts: acts(records) })
+    Ok(Found { who, since, until, indices, acts: acts(records) })
 }
 
 /// The id behind a name. Who reads the log may ask what an account may do, and is told its id.
@@ -199,7 +200,22 @@ async fn bundle(client: &mut Client, found: &Found, report: &str, file: &PathBuf
     let shown = bundle.check(&VerifierKey::parse(&bundle.verifier_key)?)?;
     let bytes = serde_json::to_vec(&bundle).map_err(|error| Problem::internal("the bundle could not be written", error))?;
     std::fs::write(file, bytes).map_err(|error| crate::tls::file_problem(file, error))?;
-    Ok(format!("wrote {}: {} records of the log, {} of them of {}", file.display(), shown.count, shown.own_count, shown.who))
+    Ok(format!(
+        "wrote {}: {} records of the log, {} of them of {}{}",
+        file.display(),
+        shown.count,
+        shown.own_count,
+        shown.who,
+        not_shown(&shown)
+    ))
+}
+
+/// Where the report is about more of the time than the records are of, in lines.
+fn not_shown(shown: &Shown) -> String {
+    let line = |left: String| {
+        format!("\nNOT SHOWN: what `{}` did {left}; what the report says of it rests on the word of who made it", shown.who)
+    };
+    shown.not_covered().into_iter().map(line).collect()
 }
 
 impl CheckEvidence {
@@ -215,14 +231,19 @@ impl CheckEvidence {
             Ok(shown) => (
                 ExitCode::SUCCESS,
                 json!({ "ok": true, "origin": shown.origin, "size": shown.size, "from": shown.from, "count": shown.count,
-                        "who": shown.who, "own_count": shown.own_count }),
+                        "who": shown.who, "own_count": shown.own_count, "from_time": shown.times.0, "to_time": shown.times.1,
+                        "since": shown.since, "until": shown.until, "not_shown": shown.not_covered() }),
                 format!(
-                    "holds: records {} to {} of the log `{}` without a gap; the report names all {} of `{}`",
+                    "holds: records {} to {} of the {} of the log `{}`, from {} to {}, without a gap; the report names all {} of `{}` among them{}",
                     shown.from,
-                    shown.from + shown.count - 1,
+                    shown.from.saturating_add(shown.count).saturating_sub(1),
+                    shown.size,
                     shown.origin,
+                    Micros(shown.times.0).rfc3339(),
+                    Micros(shown.times.1).rfc3339(),
                     shown.own_count,
-                    shown.who
+                    shown.who,
+                    not_shown(&shown)
                 ),
             ),
             Err(error) => {

@@ -66,8 +66,16 @@ impl Listed {
             Some(all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
         };
         let select = Select::read(names("attributes").as_deref(), names("excludedAttributes").as_deref())?;
-        let whole = |name: &str| get(name).and_then(Value::as_i64);
-        Self::read(inbound, get("filter").and_then(Value::as_str), (whole("startIndex"), whole("count")), select)
+        let filter = match get("filter") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.as_str()),
+            Some(_) => return Err(Refusal::InvalidFilter.problem("`filter` is a text")),
+        };
+        let whole = |name: &str| match get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_i64().map(Some).ok_or_else(not_whole),
+        };
+        Self::read(inbound, filter, (whole("startIndex")?, whole("count")?), select)
     }
 
     fn read(
@@ -94,8 +102,11 @@ impl Listed {
 }
 
 fn number(text: Option<&str>) -> Result<Option<i64>, Problem> {
-    text.map(|text| text.parse().map_err(|_| Refusal::InvalidValue.problem("`startIndex` and `count` are whole numbers")))
-        .transpose()
+    text.map(|text| text.parse().map_err(|_| not_whole())).transpose()
+}
+
+fn not_whole() -> Problem {
+    Refusal::InvalidValue.problem("`startIndex` and `count` are whole numbers")
 }
 
 /// What must hold of a resource's version for it to be changed.
