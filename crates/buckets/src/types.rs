@@ -72,6 +72,14 @@ pub struct Bucket {
     pub created_by: String,
 }
 
+impl Bucket {
+    /// Whether clients are told which version they have: it keeps versions, or did. One from before is [`NULL_VERSION`].
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        self.versioning != Versioning::Off
+    }
+}
+
 /// Tags, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -98,7 +98,7 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
                 Some(name) => Some(parse_algorithm(name)?),
                 None => found.version.attributes.checksum.as_ref().map(|one| parse_algorithm(&one.algorithm)).transpose()?,
             };
-            let source_version = found.version.version_id.clone();
+            let (source_version, is_versioned) = (found.version.version_id.clone(), found.is_versioned());
             let size_bytes = found.version.size_bytes;
             let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
             let incoming = body::of_source(body, size_bytes, algorithm)?;
@@ -113,9 +113,9 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
             }
             let mut answer = xml_answer(xml.finish());
             let headers_out = answer.headers_mut();
-            put_version(headers_out, &written.version.version_id, written.is_versioned());
+            put_version(headers_out, &written.version.version_id, written.is_versioned);
             put_encryption(headers_out, &written.version.attributes);
-            if source_version != buckets::NULL_VERSION {
+            if is_versioned {
                 put(headers_out, "x-amz-copy-source-version-id", &source_version);
             }
             Ok(answer)
@@ -152,7 +152,7 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 return Err(Code::InvalidRange
                     .problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
             }
-            let source_version = found.version.version_id.clone();
+            let (source_version, is_versioned) = (found.version.version_id.clone(), found.is_versioned());
             let size_bytes = found.range.end.saturating_sub(found.range.start);
             let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
             let incoming: IncomingPart =
@@ -166,7 +166,7 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
             }
             let mut answer = xml_answer(xml.finish());
-            if source_version != buckets::NULL_VERSION {
+            if is_versioned {
                 put(answer.headers_mut(), "x-amz-copy-source-version-id", &source_version);
             }
             Ok(answer)

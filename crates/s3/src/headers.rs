@@ -267,7 +267,7 @@ pub fn put_part_checksum(headers: &mut HeaderMap, attributes: &Attributes, value
     }
 }
 
-/// A version's id, where the bucket keeps versions.
+/// A version's id, where the bucket keeps versions, or did.
 pub fn put_version(headers: &mut HeaderMap, version_id: &str, is_versioned: bool) {
     if is_versioned {
         put(headers, "x-amz-version-id", version_id);
@@ -296,7 +296,6 @@ pub fn put_version_headers(headers: &mut HeaderMap, version: &Version, query: im
             put(headers, name, &value);
         }
     }
-    put_version(headers, &version.version_id, version.version_id != buckets::NULL_VERSION);
     put_encryption(headers, &version.attributes);
     if !version.tags.0.is_empty() {
         put(headers, "x-amz-tagging-count", &version.tags.0.len().to_string());

@@ -156,7 +156,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
                 xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
             }
             let mut answer = xml_answer(xml.finish());
-            put_version(answer.headers_mut(), &written.version.version_id, written.is_versioned());
+            put_version(answer.headers_mut(), &written.version.version_id, written.is_versioned);
             put_encryption(answer.headers_mut(), &written.version.attributes);
             put_checksum(answer.headers_mut(), &written.version.attributes);
             Ok(answer)

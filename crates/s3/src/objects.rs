@@ -48,7 +48,7 @@ pub async fn with_leave(visitor: &Visitor, mut wish: Wish, headers: &HeaderMap, 
 /// The answer to a write.
 pub fn put_written(headers: &mut HeaderMap, written: &Written) {
     put_etag(headers, &written.version.etag);
-    put_version(headers, &written.version.version_id, written.is_versioned());
+    put_version(headers, &written.version.version_id, written.is_versioned);
     put_encryption(headers, &written.version.attributes);
     put_checksum(headers, &written.version.attributes);
 }
@@ -94,11 +94,13 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
         if found.is_unchanged {
             return Ok(unchanged(&found.version));
         }
+        let is_versioned = found.is_versioned();
         let Found { version, range, is_partial, parts, body, .. } = found;
         let mut answer = Answer::new(body.map_or_else(Body::empty, Body::from_stream));
         let length = range.end.saturating_sub(range.start);
         let headers_out = answer.headers_mut();
         put_version_headers(headers_out, &version, |name| request.value(name).filter(|_| overrides));
+        put_version(headers_out, &version.version_id, is_versioned);
         put(headers_out, "content-length", &length.to_string());
         let wants_checksum =
             headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
@@ -154,7 +156,7 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
             "attributes" => attributes_shown(&found, &asked, max_parts.unwrap_or(1_000), after)?,
             _ => tags_shown(&found.version.tags),
         };
-        put_version(answer.headers_mut(), &found.version.version_id, found.version.version_id != buckets::NULL_VERSION);
+        put_version(answer.headers_mut(), &found.version.version_id, found.is_versioned());
         if name == "attributes" {
             put(answer.headers_mut(), "last-modified", &headers::http_date(found.version.created_at));
         }
@@ -282,9 +284,9 @@ pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
             let bytes = body::asked::<TagObject>(visitor, &request.target(), request.sealed(), stream).await?;
             let tags = parse_tags(&bytes)?;
             let verb = TagObject { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, tags };
-            let version = visitor.call(verb).await?;
+            let tagged = visitor.call(verb).await?;
             let mut answer = empty(StatusCode::OK);
-            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            put_version(answer.headers_mut(), &tagged.version.version_id, tagged.is_versioned);
             Ok(answer)
         })
     }))
@@ -299,9 +301,9 @@ pub fn untag(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         version_id: request.version_id()?,
         tags: Tags::default(),
     };
-    Ok(Chosen::verb(verb, |version| {
+    Ok(Chosen::verb(verb, |untagged| {
         let mut answer = empty(StatusCode::NO_CONTENT);
-        put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+        put_version(answer.headers_mut(), &untagged.version.version_id, untagged.is_versioned);
         Ok(answer)
     }))
 }

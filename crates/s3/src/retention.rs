@@ -107,7 +107,8 @@ pub fn get(shared: Shared, request: Request, render: fn(&Version) -> Result<Answ
                 return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
             }
             let mut answer = render(&version)?;
-            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            // A bucket with locks keeps versions.
+            put_version(answer.headers_mut(), &version.version_id, true);
             Ok(answer)
         })
     }))
