@@ -14,6 +14,7 @@ use serde::Deserialize;
 use vault::objects::Wanted;
 use wire::{Answer, BodyStream, Chosen};
 
+use crate::copy::replaces;
 use crate::error::entry;
 use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_part_checksum, put_version, put_version_headers};
 use crate::retention::leave_to_bypass;
@@ -434,9 +435,8 @@ fn removed_line(xml: &mut Xml, one: &Removed, is_quiet: bool) {
 /// What an object that was copied is told to be.
 pub fn copied_attributes(source: &Attributes, headers_in: &HeaderMap) -> Result<Attributes, Problem> {
     let own = headers::attributes(headers_in)?;
-    match headers::text(headers_in, "x-amz-metadata-directive") {
-        None | Some("COPY") => Ok(Attributes { checksum: None, kms_key: own.kms_key, ..source.clone() }),
-        Some("REPLACE") => Ok(own),
-        Some(_) => Err(Code::InvalidArgument.problem("Unknown metadata directive: COPY or REPLACE")),
+    if replaces(headers_in, "x-amz-metadata-directive")? {
+        return Ok(own);
     }
+    Ok(Attributes { checksum: None, kms_key: own.kms_key, ..source.clone() })
 }
