@@ -9,6 +9,7 @@ use sigv4::{Algorithm, checksum};
 use wire::{BodyStream, Chosen};
 
 use crate::headers::{self, put_checksum, put_encryption, put_etag, put_version, text};
+use crate::listing::url_encoded;
 use crate::objects::{wish_of, with_leave};
 use crate::route::Request;
 use crate::sums::{algorithm_of, parse_algorithm};
@@ -147,7 +148,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
             };
             let written = visitor.call(verb).await?;
             let mut xml = Xml::new("CompleteMultipartUploadResult");
-            xml.text("Location", &format!("https://{host}/{bucket}/{key}"));
+            xml.text("Location", &format!("https://{host}/{bucket}/{}", url_encoded(&key)));
             xml.text("Bucket", &bucket);
             xml.text("Key", &key);
             xml.text("ETag", &format!("\"{}\"", written.version.etag));
