@@ -16,8 +16,9 @@ use wire::{Answer, Chosen};
 
 use crate::headers::{self, put};
 use crate::listing::{self, Listed};
-use crate::objects::{self, tags_shown};
+use crate::objects;
 use crate::route::Request;
+use crate::tags::tags_shown;
 use crate::xml::Xml;
 use crate::{Shared, empty, subresources, xml_answer};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use buckets::lock::{Lock, Mode, Retention};
 use buckets::ops::read::ReadConditions;
-use buckets::{Attributes, Checksum, Code, Tags, Version, WriteConditions};
+use buckets::{Attributes, Checksum, Code, Version, WriteConditions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kernel::{Civil, Micros, Problem};
 use vault::objects::Wanted;
@@ -148,24 +148,6 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, Problem> {
 /// `aws-chunked` is how a body travels, not what it is.
 fn without_chunked(value: &str) -> String {
     value.split(',').map(str::trim).filter(|one| !one.eq_ignore_ascii_case("aws-chunked")).collect::<Vec<_>>().join(",")
-}
-
-/// Tags as the header `x-amz-tagging` has them.
-pub fn tags(headers: &HeaderMap) -> Result<Tags, Problem> {
-    let Some(text) = text(headers, "x-amz-tagging") else { return Ok(Tags::default()) };
-    let broken = || {
-        Code::InvalidArgument.problem("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
-    };
-    let decode = |text: &str| {
-        let spaced = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| broken())
-    };
-    let mut all = Vec::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        all.push((decode(key)?, decode(value)?));
-    }
-    Ok(Tags(all))
 }
 
 /// What an object shall be locked with.

@@ -25,6 +25,7 @@ mod retention;
 mod route;
 mod subresources;
 mod sums;
+mod tags;
 mod xml;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use crate::listing::url_encoded;
 use crate::objects::{wish_of, with_leave};
 use crate::route::Request;
 use crate::sums::{algorithm_of, parse_algorithm};
-use crate::xml::{Xml, parse};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 #[derive(Deserialize)]
@@ -38,6 +38,20 @@ struct PartXml {
     sha1: Option<String>,
     #[serde(rename = "ChecksumSHA256")]
     sha256: Option<String>,
+}
+
+impl Document for CompleteXml {
+    const ROOT: &'static str = "CompleteMultipartUpload";
+    const ELEMENTS: &'static [&'static str] = &[
+        "Part",
+        "Part/PartNumber",
+        "Part/ETag",
+        "Part/ChecksumCRC32",
+        "Part/ChecksumCRC32C",
+        "Part/ChecksumCRC64NVME",
+        "Part/ChecksumSHA1",
+        "Part/ChecksumSHA256",
+    ];
 }
 
 /// The checksum that an upload asks of its parts, and whether the whole has one of theirs.

@@ -19,14 +19,15 @@ use crate::error::entry;
 use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_part_checksum, put_version, put_version_headers};
 use crate::retention::leave_to_bypass;
 use crate::route::Request;
-use crate::xml::{Xml, parse};
+use crate::tags::{self, parse_tags, tags_shown};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 /// What comes beside an object's bytes. What of it is a right of its own has no leave yet ([`with_leave`]).
 pub fn wish_of(headers: &HeaderMap) -> Result<Wish, Problem> {
     Ok(Wish {
         attributes: headers::attributes(headers)?,
-        tags: headers::tags(headers)?,
+        tags: tags::tags(headers)?,
         lock: headers::lock(headers)?,
         leave: LockLeave::default(),
         when: headers::write_conditions(headers),
@@ -229,54 +230,6 @@ pub fn acl_shown(owner: &str) -> Answer {
     xml_answer(xml.finish())
 }
 
-/// Tags as XML.
-pub fn tags_shown(tags: &Tags) -> Answer {
-    let mut sorted: Vec<_> = tags.0.iter().collect();
-    sorted.sort();
-    let mut xml = Xml::new("Tagging");
-    xml.nest("TagSet", |xml| {
-        for (key, value) in sorted {
-            xml.nest("Tag", |xml| {
-                xml.text("Key", key);
-                xml.text("Value", value);
-            });
-        }
-    });
-    xml_answer(xml.finish())
-}
-
-#[derive(Deserialize)]
-struct TaggingXml {
-    #[serde(rename = "TagSet")]
-    set: TagSetXml,
-}
-
-/// Tags in XML.
-#[derive(Deserialize, Default)]
-pub struct TagSetXml {
-    #[serde(rename = "Tag", default)]
-    tags: Vec<TagXml>,
-}
-
-#[derive(Deserialize)]
-struct TagXml {
-    #[serde(rename = "Key")]
-    key: String,
-    #[serde(rename = "Value", default)]
-    value: String,
-}
-
-impl From<TagSetXml> for Tags {
-    fn from(read: TagSetXml) -> Self {
-        Self(read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
-    }
-}
-
-/// Tags out of XML.
-pub fn parse_tags(bytes: &[u8]) -> Result<Tags, Problem> {
-    parse::<TaggingXml>(bytes).map(|read| read.set.into())
-}
-
 /// Replaces a version's tags.
 pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
     let version_id = request.version_id()?;
@@ -349,6 +302,12 @@ struct DeleteXml {
     objects: Vec<DeleteOneXml>,
     #[serde(rename = "Quiet", default)]
     quiet: Option<String>,
+}
+
+impl Document for DeleteXml {
+    const ROOT: &'static str = "Delete";
+    const ELEMENTS: &'static [&'static str] =
+        &["Object", "Object/Key", "Object/VersionId", "Object/ETag", "Object/LastModifiedTime", "Object/Size", "Quiet"];
 }
 
 #[derive(Deserialize)]

@@ -13,7 +13,7 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::headers::{bypass, parse_mode, put_version, reason, until_date, xml_date};
 use crate::route::Request;
-use crate::xml::{Xml, parse};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 #[derive(Deserialize)]
@@ -24,10 +24,20 @@ struct RetentionXml {
     until: Option<String>,
 }
 
+impl Document for RetentionXml {
+    const ROOT: &'static str = "Retention";
+    const ELEMENTS: &'static [&'static str] = &["Mode", "RetainUntilDate"];
+}
+
 #[derive(Deserialize)]
 struct HoldXml {
     #[serde(rename = "Status")]
     status: Option<String>,
+}
+
+impl Document for HoldXml {
+    const ROOT: &'static str = "LegalHold";
+    const ELEMENTS: &'static [&'static str] = &["Status"];
 }
 
 /// Leave to bypass governance, where the request asks for it.
