@@ -21,7 +21,7 @@ use crate::retention::leave_to_bypass;
 use crate::route::Request;
 use crate::tags::{self, parse_tags, tags_shown};
 use crate::xml::{Document, Xml, parse};
-use crate::{Shared, body, empty, xml_answer};
+use crate::{Shared, body, empty, harden_content, xml_answer};
 
 /// What comes beside an object's bytes. What of it is a right of its own has no leave yet ([`with_leave`]).
 pub fn wish_of(headers: &HeaderMap) -> Result<Wish, Problem> {
@@ -94,7 +94,7 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
     let overrides = request.signature.is_some();
     Ok(Chosen::verb(verb, move |found| {
         if found.is_unchanged {
-            return Ok(unchanged(&found.version));
+            return Ok(unchanged(&found, request.is_presigned()));
         }
         let is_versioned = found.is_versioned();
         let Found { version, range, is_partial, parts, body, .. } = found;
@@ -123,16 +123,20 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
             }
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
-        wire::harden(&mut answer);
+        harden_content(&mut answer, request.is_presigned());
         Ok(answer)
     }))
 }
 
 /// 304 with what a reader compares.
-fn unchanged(version: &Version) -> Answer {
-    let mut answer = empty(StatusCode::NOT_MODIFIED);
-    put_etag(answer.headers_mut(), &version.etag);
-    put(answer.headers_mut(), "last-modified", &headers::http_date(version.created_at));
+fn unchanged(found: &Found, is_presigned: bool) -> Answer {
+    let mut answer = Answer::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers_out = answer.headers_mut();
+    put_etag(headers_out, &found.version.etag);
+    put(headers_out, "last-modified", &headers::http_date(found.version.created_at));
+    put_version(headers_out, &found.version.version_id, found.is_versioned());
+    harden_content(&mut answer, is_presigned);
     answer
 }
 
