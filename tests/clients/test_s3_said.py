@@ -1,5 +1,5 @@
-"""S3 where a client says more, or less, than what is there: bodies beside a token, checksums behind them, parts and versions of data sets, and
-what a token for training may do."""
+"""S3 where a client says more, or less, than what is there: bodies beside a token, checksums behind them, XML that is not understood, parts and
+versions of data sets, and what a token for training may do."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 
 import harness
 import people
-from test_s3 import REGION, address, client, code_of, crc32, keys_of
+from test_s3 import REGION, address, client, code_of, crc32, keys_of, presigned
 
 pytestmark = pytest.mark.strongroom_only
 
@@ -163,3 +163,163 @@ def test_a_training_token_reads_its_version_by_s3_and_nothing_else(s3_server, bu
         (theirs.list_buckets, {}), (theirs.create_bucket, {"Bucket": f"b-{uuid.uuid4().hex[:12]}"}),
     ):  # fmt: skip
         assert code_of(call, **asked) in ("AccessDenied", "NoSuchKey", "NoSuchBucket"), asked
+
+
+def by_token(server, method, path, data=b"", **headers):
+    """As a client that signs nothing, so that the body is what is written here."""
+    told = {"Authorization": f"Bearer {server.token}", **headers}
+    return requests.request(method, f"{address(server)}/{path}", data=data, headers=told, verify=server.ca, timeout=10)
+
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+ENABLED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
+
+@pytest.mark.parametrize("text", [
+    "<Nonsense><Status>Enabled</Status></Nonsense>", ENABLED + ENABLED.replace("Enabled", "Suspended"), ENABLED + "<x/>", ENABLED + "x",
+    ENABLED.replace("Status", "status"), ENABLED.replace("</Status>", "</Status><Until>2030</Until>"), f"<!DOCTYPE x>{ENABLED}",
+])  # fmt: skip
+def test_xml_that_is_not_understood_switches_nothing_on(s3_server, s3, bucket, text):
+    refused = by_token(s3_server, "PUT", f"{bucket}?versioning", text)
+    assert (refused.status_code, "<Code>MalformedXML</Code>" in refused.text) == (400, True), refused.text
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+
+
+@pytest.mark.parametrize("text", [
+    ENABLED, ENABLED.replace("<Ver", "<?xml version='1.0' encoding='UTF-8'?>\n<Ver") + "\n", "\ufeff" + ENABLED,
+    ENABLED.replace("Configuration>", f'Configuration xmlns="{NAMESPACE}">', 1),
+    ENABLED.replace("<V", "<s3:V").replace("</V", "</s3:V").replace("Configuration>", f'Configuration xmlns:s3="{NAMESPACE}">', 1),
+    ENABLED.replace("<Status>", "\n <!-- of an SDK --><Status>").replace("</Status>", "</Status><MfaDelete>Disabled</MfaDelete>"),
+])  # fmt: skip
+def test_xml_is_understood_however_clients_write_it(s3_server, s3, bucket, text):
+    done = by_token(s3_server, "PUT", f"{bucket}?versioning", text.encode())
+    assert done.status_code == 200, done.text
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+
+def test_what_is_deleted_is_what_was_named_or_nothing(s3_server, s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first, newest = (s3.put_object(Bucket=bucket, Key="k", Body=body)["VersionId"] for body in (b"1", b"2"))
+    one = f"<Object><Key>k</Key><VersionId>{first}</VersionId></Object>"
+    for text in (
+        f"<Delete>{one.replace('VersionId', 'VersionID')}</Delete>", f"<Delete>{one.replace('VersionId', 'versionId')}</Delete>",
+        f"<Remove>{one}</Remove>", f"<Delete>{one}</Delete><Delete>{one}</Delete>", f"<Delete>{one}<Only>x</Only></Delete>",
+        f"<Delete>{one.replace('</VersionId>', '<ETag>x</ETag></VersionId>')}</Delete>",
+    ):  # fmt: skip
+        refused = by_token(s3_server, "POST", f"{bucket}?delete", text)
+        assert (refused.status_code, "<Code>MalformedXML</Code>" in refused.text) == (400, True), (text, refused.text)
+        listed = s3.list_object_versions(Bucket=bucket)
+        assert [version["VersionId"] for version in listed["Versions"]] == [newest, first] and "DeleteMarkers" not in listed, text
+    assert by_token(s3_server, "POST", f"{bucket}?delete", f"<Delete><Quiet>false</Quiet>{one}</Delete>").status_code == 200
+    assert [version["VersionId"] for version in s3.list_object_versions(Bucket=bucket)["Versions"]] == [newest]
+
+
+def test_the_rest_of_what_is_sent_as_xml_is_read_as_strictly(s3_server, s3):
+    bucket = f"b-{uuid.uuid4().hex[:12]}"
+    placed = "<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"
+    assert by_token(s3_server, "PUT", bucket, placed).status_code == 400
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="p")["UploadId"]
+    etag = s3.upload_part(Bucket=bucket, Key="p", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+    part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag><ChecksumSha256>x</ChecksumSha256></Part>"
+    rule = "<Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule>"
+    for method, path, text in (
+        ("PUT", "?object-lock", f"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>{rule.lower()}</ObjectLockConfiguration>"),
+        ("PUT", "?object-lock", f"<ObjectLock><ObjectLockEnabled>Enabled</ObjectLockEnabled>{rule}</ObjectLock>"),
+        ("PUT", "?tagging", "<Tagging><TagSet><tag><Key>a</Key><Value>b</Value></tag></TagSet></Tagging>"),
+        ("PUT", "?encryption", "<Nonsense/>"), ("PUT", "/k?tagging", "<Tagging><TagSet/><Tag/></Tagging>"),
+        ("PUT", "/k?retention", "<Retention><mode>COMPLIANCE</mode></Retention>"), ("PUT", "/k?legal-hold", "<Hold><Status>ON</Status></Hold>"),
+        ("POST", f"/p?uploadId={upload}", f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>"),
+    ):  # fmt: skip
+        refused = by_token(s3_server, method, bucket + path, text)
+        assert (refused.status_code, "<Code>MalformedXML</Code>" in refused.text) == (400, True), (text, refused.text)
+    assert "Rule" not in s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    assert s3.get_object_legal_hold(Bucket=bucket, Key="k")["LegalHold"]["Status"] == "OFF"
+    assert code_of(s3.head_object, Bucket=bucket, Key="p") == "404"
+
+
+def test_a_range_ends_where_the_object_does_however_far_it_reaches(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789")
+    beyond = 99_999_999_999_999_999_999
+    for asked, shown in ((f"bytes=0-{beyond}", "bytes 0-9/10"), (f"bytes=4-{beyond}", "bytes 4-9/10"), (f"bytes=-{beyond}", "bytes 0-9/10")):
+        got = s3.get_object(Bucket=bucket, Key="k", Range=asked)
+        assert (got["ResponseMetadata"]["HTTPStatusCode"], got["ContentRange"]) == (206, shown), asked
+    for asked in (f"bytes={beyond}-", f"bytes={beyond}-{beyond}"):
+        assert code_of(s3.get_object, Bucket=bucket, Key="k", Range=asked) == "InvalidRange", asked
+
+
+def test_an_upload_says_how_it_is_summed_and_where_it_went(s3, bucket):
+    key = "a b/ä+?.bin"
+    plain = s3.create_multipart_upload(Bucket=bucket, Key="plain")["UploadId"]
+    summed = s3.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")["UploadId"]
+    shown = {one["UploadId"]: one for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]}
+    assert (shown[summed]["ChecksumAlgorithm"], shown[summed]["ChecksumType"]) == ("CRC32", "FULL_OBJECT")
+    assert "ChecksumAlgorithm" not in shown[plain] and "ChecksumType" not in shown[plain]
+    part = s3.upload_part(Bucket=bucket, Key=key, UploadId=summed, PartNumber=1, Body=b"x", ChecksumAlgorithm="CRC32")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    done = s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=summed, MultipartUpload=parts)
+    assert done["Location"].endswith(f"/{bucket}/a%20b/%C3%A4%2B%3F.bin"), done["Location"]
+
+
+def test_a_version_without_an_id_is_called_null_where_there_are_versions(s3, bucket):
+    key = {"Bucket": bucket, "Key": "k"}
+    assert "VersionId" not in s3.put_object(**key, Body=b"1") and "VersionId" not in s3.head_object(**key)
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        for call in (s3.head_object, s3.get_object, s3.get_object_tagging):
+            assert call(**key)["VersionId"] == "null", (status, call)
+    assert s3.put_object(**key, Body=b"2")["VersionId"] == "null"
+    assert s3.put_object_tagging(**key, Tagging={"TagSet": []})["VersionId"] == "null"
+    copied = s3.copy_object(Bucket=bucket, Key="c", CopySource=key)
+    assert (copied["VersionId"], copied["CopySourceVersionId"]) == ("null", "null")
+
+
+def test_tags_are_whole_and_none_is_reserved(s3, bucket):
+    key = {"Bucket": bucket, "Key": "k"}
+    for bad in ("a=%zz", "%z=1", "a=1%"):
+        assert code_of(s3.put_object, **key, Body=b"x", Tagging=bad) == "InvalidArgument", bad
+    reserved = {"TagSet": [{"Key": "aws:a", "Value": "1"}]}
+    assert code_of(s3.put_object, **key, Body=b"x", Tagging="aws%3Aa=1") == "InvalidTag"
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    s3.put_object(**key, Body=b"x", Tagging="a=1%25")
+    assert code_of(s3.put_object_tagging, **key, Tagging=reserved) == "InvalidTag"
+    assert code_of(s3.put_bucket_tagging, Bucket=bucket, Tagging=reserved) == "InvalidTag"
+    assert s3.get_object_tagging(**key)["TagSet"] == [{"Key": "a", "Value": "1%"}]
+
+
+def test_who_says_twice_who_they_are_is_nobody(s3_server, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    get = presigned(s3_server, "get_object", Bucket=bucket, Key="k")
+    for authorization in (f"Bearer {s3_server.token}", "Bearer nonsense", "Basic YTpi", "AWS4-HMAC-SHA256 Credential=a"):
+        refused = requests.get(get, headers={"Authorization": authorization}, verify=s3_server.ca, timeout=10)
+        assert (refused.status_code, "<Code>InvalidArgument</Code>" in refused.text) == (400, True), refused.text
+    assert requests.get(get, verify=s3_server.ca, timeout=10).content == b"x"
+
+
+def test_a_copy_onto_itself_changes_something_or_is_refused(s3, bucket):
+    key = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**key, Body=b"x", Tagging="a=1")
+    for told in ({}, {"MetadataDirective": "COPY"}, {"TaggingDirective": "COPY"}):
+        assert code_of(s3.copy_object, **key, CopySource=key, **told) == "InvalidRequest", told
+    for told in ({"MetadataDirective": "SOME"}, {"TaggingDirective": "SOME"}):
+        assert code_of(s3.copy_object, **key, CopySource=key, **told) == "InvalidArgument", told
+    for told in ({"StorageClass": "STANDARD"}, {"MetadataDirective": "REPLACE", "Metadata": {"a": "b"}}, {"ServerSideEncryption": "AES256"}):
+        s3.copy_object(**key, CopySource=key, **told)
+    assert code_of(s3.copy_object, **key, CopySource=key, StorageClass="GLACIER") == "NotImplemented"
+    got = s3.get_object(**key)
+    assert (got["Body"].read(), got["Metadata"]) == (b"x", {"a": "b"})
+    assert s3.get_object_tagging(**key)["TagSet"] == [{"Key": "a", "Value": "1"}]
+
+
+def test_an_object_has_no_metadata_that_nobody_gave_it(s3_server, s3, bucket):
+    """What answers say of caches is copied with an object by clients that copy part by part."""
+    key = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**key, Body=b"x")
+    assert "CacheControl" not in s3.head_object(**key) and "CacheControl" not in s3.get_object(**key)
+    # Browsers open an address that was signed beforehand.
+    get = presigned(s3_server, "get_object", **key)
+    assert requests.get(get, verify=s3_server.ca, timeout=10).headers["Cache-Control"] == "no-store"
+    assert by_token(s3_server, "GET", bucket).headers["Cache-Control"] == "no-store", "lists are no objects"
+    s3.put_object(**key, Body=b"x", CacheControl="max-age=60")
+    assert s3.head_object(**key)["CacheControl"] == "max-age=60"

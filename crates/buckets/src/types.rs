@@ -19,6 +19,8 @@ const METADATA_BYTES_MAX: usize = 2 * 1_024;
 pub const OBJECT_TAG_COUNT_MAX: usize = 10;
 /// Tags of a bucket.
 pub const BUCKET_TAG_COUNT_MAX: usize = 50;
+/// Keys of tags that nobody sets: AWS's own begin so, in any letters.
+const TAG_KEY_RESERVED: &str = "aws:";
 const TAG_KEY_CHARS_MAX: usize = 128;
 const TAG_VALUE_CHARS_MAX: usize = 256;
 
@@ -72,13 +74,21 @@ pub struct Bucket {
     pub created_by: String,
 }
 
+impl Bucket {
+    /// Whether clients are told which version they have: it keeps versions, or did. One from before is [`NULL_VERSION`].
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        self.versioning != Versioning::Off
+    }
+}
+
 /// Tags, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tags(pub Vec<(String, String)>);
 
 impl Tags {
-    /// Checks number, lengths, and that no key is there twice.
+    /// Checks number, lengths, that no key is there twice and none is reserved.
     ///
     /// # Errors
     /// `InvalidTag`.
@@ -91,6 +101,11 @@ impl Tags {
             if key.is_empty() || key.chars().count() > TAG_KEY_CHARS_MAX || value.chars().count() > TAG_VALUE_CHARS_MAX {
                 return Err(Code::InvalidTag.problem(format!(
                     "a tag's key has 1 to {TAG_KEY_CHARS_MAX} characters, its value at most {TAG_VALUE_CHARS_MAX}"
+                )));
+            }
+            if key.get(..TAG_KEY_RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(TAG_KEY_RESERVED)) {
+                return Err(Code::InvalidTag.problem(format!(
+                    "a tag's key does not begin with `{TAG_KEY_RESERVED}`, which is reserved: name it otherwise"
                 )));
             }
             if !seen.insert(key) {
@@ -265,6 +280,10 @@ mod tests {
         for bad in [tags(&[("a", "1"), ("a", "2")]), tags(&[("", "1")]), tags(&[(&key, "")]), tags(&[("a", &value)])] {
             assert!(bad.check(10).is_err());
         }
+        for reserved in ["aws:", "aws:cloudformation:stack-id", "AWS:a"] {
+            assert!(tags(&[(reserved, "1")]).check(10).is_err(), "{reserved}");
+        }
+        assert!(tags(&[("aws", "1"), ("xaws:a", "2"), ("äws:", "3")]).check(10).is_ok());
         assert!(tags(&[("a", "1"), ("b", "2")]).check(1).is_err());
         let kept = tags(&[("z", "ä"), ("a", "")]);
         assert_eq!(Tags::parse(&kept.to_text()), Some(kept));

@@ -41,7 +41,12 @@ pub fn knock(shared: &Shared, parts: &mut Parts) -> Knock {
     let action = route::action_of(parts);
     let by_token = matches!(attempt.credential, Credential::Bearer(_));
     if by_token {
-        return Knock { attempt, action, is_form, refused: None };
+        // Which of two says who it is, and for what, is not guessed.
+        let refusal = sigv4::read_unsigned(&parts.uri).err();
+        if refusal.is_some() {
+            attempt.credential = Credential::None;
+        }
+        return Knock { attempt, action, is_form, refused: refusal.map(refused) };
     }
     let expect = Expect { region: &shared.region, now: shared.clock.now() };
     match sigv4::read(&parts.method, &parts.uri, &parts.headers, &expect) {

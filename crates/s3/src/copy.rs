@@ -73,16 +73,8 @@ impl Source {
 /// Copies an object.
 pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let source = Source::of(&request.headers)?;
-    let replaces = text(&request.headers, "x-amz-metadata-directive") == Some("REPLACE");
-    let changes = [
-        "x-amz-server-side-encryption",
-        "x-amz-object-lock-mode",
-        "x-amz-object-lock-legal-hold",
-        "x-amz-tagging-directive",
-        "x-amz-checksum-algorithm",
-    ];
-    let is_changed = replaces || source.version_id.is_some() || changes.iter().any(|name| request.headers.contains_key(*name));
-    if source.bucket == request.bucket && source.key == request.key && !is_changed {
+    let is_itself = source.bucket == request.bucket && source.key == request.key;
+    if !changes(&request.headers)? && source.version_id.is_none() && is_itself {
         return Err(Code::InvalidRequest.problem(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
@@ -98,7 +90,7 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
                 Some(name) => Some(parse_algorithm(name)?),
                 None => found.version.attributes.checksum.as_ref().map(|one| parse_algorithm(&one.algorithm)).transpose()?,
             };
-            let source_version = found.version.version_id.clone();
+            let (source_version, is_versioned) = (found.version.version_id.clone(), found.is_versioned());
             let size_bytes = found.version.size_bytes;
             let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
             let incoming = body::of_source(body, size_bytes, algorithm)?;
@@ -113,9 +105,9 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
             }
             let mut answer = xml_answer(xml.finish());
             let headers_out = answer.headers_mut();
-            put_version(headers_out, &written.version.version_id, written.is_versioned());
+            put_version(headers_out, &written.version.version_id, written.is_versioned);
             put_encryption(headers_out, &written.version.attributes);
-            if source_version != buckets::NULL_VERSION {
+            if is_versioned {
                 put(headers_out, "x-amz-copy-source-version-id", &source_version);
             }
             Ok(answer)
@@ -123,12 +115,30 @@ pub fn object(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     }))
 }
 
-fn copied_tags(source: &Tags, own: Tags, headers: &HeaderMap) -> Result<Tags, Problem> {
-    match text(headers, "x-amz-tagging-directive") {
-        None | Some("COPY") => Ok(source.clone()),
-        Some("REPLACE") => Ok(own),
-        Some(_) => Err(Code::InvalidArgument.problem("Unknown tagging directive: COPY or REPLACE")),
+/// Whether a copy is told to be other than its source. A storage class counts where it is named, also the one that it has already.
+fn changes(headers: &HeaderMap) -> Result<bool, Problem> {
+    let by_name = [
+        "x-amz-storage-class",
+        "x-amz-server-side-encryption",
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-legal-hold",
+        "x-amz-checksum-algorithm",
+    ];
+    let (metadata, tags) = (replaces(headers, "x-amz-metadata-directive")?, replaces(headers, "x-amz-tagging-directive")?);
+    Ok(metadata || tags || by_name.iter().any(|name| headers.contains_key(*name)))
+}
+
+/// What a directive says of the source's metadata or tags.
+pub fn replaces(headers: &HeaderMap, directive: &str) -> Result<bool, Problem> {
+    match headers.get(directive).map(http::HeaderValue::as_bytes) {
+        None | Some(b"COPY") => Ok(false),
+        Some(b"REPLACE") => Ok(true),
+        Some(_) => Err(Code::InvalidArgument.problem(format!("Unknown directive: {directive} is COPY or REPLACE"))),
     }
+}
+
+fn copied_tags(source: &Tags, own: Tags, headers: &HeaderMap) -> Result<Tags, Problem> {
+    Ok(if replaces(headers, "x-amz-tagging-directive")? { own } else { source.clone() })
 }
 
 /// Copies bytes of an object into a part.
@@ -152,7 +162,7 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 return Err(Code::InvalidRange
                     .problem(format!("Range specified is not valid for source object of size: {}", found.version.size_bytes)));
             }
-            let source_version = found.version.version_id.clone();
+            let (source_version, is_versioned) = (found.version.version_id.clone(), found.is_versioned());
             let size_bytes = found.range.end.saturating_sub(found.range.start);
             let body = found.body.ok_or_else(|| Problem::internal("the source of a copy has no bytes", "none were asked for"))?;
             let incoming: IncomingPart =
@@ -166,10 +176,31 @@ pub fn part(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 xml.text(&format!("Checksum{}", checksum.algorithm), &checksum.value);
             }
             let mut answer = xml_answer(xml.finish());
-            if source_version != buckets::NULL_VERSION {
+            if is_versioned {
                 put(answer.headers_mut(), "x-amz-copy-source-version-id", &source_version);
             }
             Ok(answer)
         })
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_copy_is_another_one_where_its_head_says_so() {
+        let with = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            changes(&headers).ok()
+        };
+        for name in ["x-amz-metadata-directive", "x-amz-tagging-directive"] {
+            assert_eq!([with(name, "COPY"), with(name, "REPLACE")], [Some(false), Some(true)], "{name}");
+            assert_eq!([with(name, "replace"), with(name, "")], [None, None], "{name}");
+        }
+        assert_eq!(with("x-amz-storage-class", "STANDARD"), Some(true));
+        assert_eq!(with("x-amz-meta-a", "COPY itself says nothing of it"), Some(false));
+    }
 }

@@ -16,10 +16,11 @@ use wire::{Answer, Chosen};
 
 use crate::headers::{self, put};
 use crate::listing::{self, Listed};
-use crate::objects::{self, tags_shown};
+use crate::objects;
 use crate::route::Request;
+use crate::tags::tags_shown;
 use crate::xml::Xml;
-use crate::{Shared, empty, subresources, xml_answer};
+use crate::{Shared, empty, harden_content, subresources, xml_answer};
 
 /// The bucket that no workspace has.
 pub const BUCKET: &str = "datasets";
@@ -186,14 +187,16 @@ fn attributes_shown(headers: &HeaderMap, content: Content) -> Result<Answer, Pro
 }
 
 /// 304, where the reader has it already.
-fn unchanged(when: &ReadConditions, content: Content) -> Result<Option<Answer>, Problem> {
+fn unchanged(when: &ReadConditions, content: Content, is_presigned: bool) -> Result<Option<Answer>, Problem> {
     let etag = opaque_etag(&content.sha256, 1);
     if !when.check(&etag, content.modified_at)? {
         return Ok(None);
     }
-    let mut answer = empty(StatusCode::NOT_MODIFIED);
+    let mut answer = Answer::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
     headers::put_etag(answer.headers_mut(), &etag);
     put(answer.headers_mut(), "last-modified", &headers::http_date(content.modified_at));
+    harden_content(&mut answer, is_presigned);
     Ok(Some(answer))
 }
 
@@ -216,13 +219,15 @@ fn head(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
             let content = place.find(visitor).await?;
-            if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), content)? {
+            let is_presigned = request.is_presigned();
+            if let Some(answer) = unchanged(&headers::read_conditions(&request.headers, ""), content, is_presigned)? {
                 return Ok(answer);
             }
             let range = wanted.within(content.size_bytes).ok_or_else(out_of_range)?;
-            let mut answer = empty(StatusCode::OK);
+            let mut answer = Answer::new(Body::empty());
             describe(&mut answer, content, wants_checksum);
             bound(&mut answer, content.size_bytes, &range, is_partial);
+            harden_content(&mut answer, is_presigned);
             Ok(answer)
         })
     }))
@@ -253,19 +258,21 @@ fn read(shared: Shared, request: Request) -> Result<Chosen, Problem> {
     let ShowManifest { room, dataset, version } = &place.manifest;
     let (room, dataset, version, path) = (room.clone(), dataset.clone(), version.clone(), place.path.clone());
     let verb = ReadFile { room, dataset, version, path, wanted, run };
-    let wants_checksum = wants_checksum(&request) && wanted == Wanted::Whole;
+    let (wants_checksum, is_presigned) = (wants_checksum(&request) && wanted == Wanted::Whole, request.is_presigned());
     Ok(Chosen::verbs(move |visitor| {
         Box::pin(async move {
             // What is not wanted after all is not read, and leaves no edge.
             if when != ReadConditions::default()
-                && let Some(answer) = unchanged(&when, place.find(visitor).await?)?
+                && let Some(answer) = unchanged(&when, place.find(visitor).await?, is_presigned)?
             {
                 return Ok(answer);
             }
             let Fetched::File(file) = visitor.call(verb).await.map_err(missing)? else {
                 return Err(out_of_range());
             };
-            Ok(sent(file, is_partial, wants_checksum))
+            let mut answer = sent(file, is_partial, wants_checksum);
+            harden_content(&mut answer, is_presigned);
+            Ok(answer)
         })
     }))
 }
@@ -275,7 +282,6 @@ fn sent(file: Download, is_partial: bool, wants_checksum: bool) -> Answer {
     let mut answer = Answer::new(Body::from_stream(body));
     describe(&mut answer, Content { size_bytes, sha256, modified_at: modified_at(committed_at) }, wants_checksum);
     bound(&mut answer, size_bytes, &range, is_partial);
-    wire::harden(&mut answer);
     answer
 }
 

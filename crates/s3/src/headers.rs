@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use buckets::lock::{Lock, Mode, Retention};
 use buckets::ops::read::ReadConditions;
-use buckets::{Attributes, Checksum, Code, Tags, Version, WriteConditions};
+use buckets::{Attributes, Checksum, Code, Version, WriteConditions};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kernel::{Civil, Micros, Problem};
 use vault::objects::Wanted;
@@ -150,24 +150,6 @@ fn without_chunked(value: &str) -> String {
     value.split(',').map(str::trim).filter(|one| !one.eq_ignore_ascii_case("aws-chunked")).collect::<Vec<_>>().join(",")
 }
 
-/// Tags as the header `x-amz-tagging` has them.
-pub fn tags(headers: &HeaderMap) -> Result<Tags, Problem> {
-    let Some(text) = text(headers, "x-amz-tagging") else { return Ok(Tags::default()) };
-    let broken = || {
-        Code::InvalidArgument.problem("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
-    };
-    let decode = |text: &str| {
-        let spaced = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| broken())
-    };
-    let mut all = Vec::new();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        all.push((decode(key)?, decode(value)?));
-    }
-    Ok(Tags(all))
-}
-
 /// What an object shall be locked with.
 pub fn lock(headers: &HeaderMap) -> Result<Lock, Problem> {
     let (mode, until) = (text(headers, "x-amz-object-lock-mode"), text(headers, "x-amz-object-lock-retain-until-date"));
@@ -267,7 +249,7 @@ pub fn put_part_checksum(headers: &mut HeaderMap, attributes: &Attributes, value
     }
 }
 
-/// A version's id, where the bucket keeps versions.
+/// A version's id, where the bucket keeps versions, or did.
 pub fn put_version(headers: &mut HeaderMap, version_id: &str, is_versioned: bool) {
     if is_versioned {
         put(headers, "x-amz-version-id", version_id);
@@ -296,7 +278,6 @@ pub fn put_version_headers(headers: &mut HeaderMap, version: &Version, query: im
             put(headers, name, &value);
         }
     }
-    put_version(headers, &version.version_id, version.version_id != buckets::NULL_VERSION);
     put_encryption(headers, &version.attributes);
     if !version.tags.0.is_empty() {
         put(headers, "x-amz-tagging-count", &version.tags.0.len().to_string());

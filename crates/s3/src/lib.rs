@@ -25,6 +25,7 @@ mod retention;
 mod route;
 mod subresources;
 mod sums;
+mod tags;
 mod xml;
 
 use std::sync::Arc;
@@ -111,10 +112,44 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
     answer
 }
 
+/// What goes with an object's bytes. `no-store` would be shown to clients as metadata of the object, and copied as such, where it has no
+/// `Cache-Control` of its own. No shared cache keeps what was asked for with an `Authorization` header (RFC 9111 §3.5); a presigned address
+/// comes without one, and is opened in browsers, which would keep what they show.
+pub(crate) fn harden_content(answer: &mut Answer, is_presigned: bool) {
+    let says_nothing = !is_presigned && !answer.headers().contains_key(header::CACHE_CONTROL);
+    wire::harden(answer);
+    if says_nothing {
+        answer.headers_mut().remove(header::CACHE_CONTROL);
+    }
+}
+
 /// 200 with XML.
 pub(crate) fn xml_answer(xml: String) -> Answer {
     let mut answer = Answer::new(Body::from(xml));
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     wire::harden(&mut answer);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_no_cache_control_but_its_own() {
+        let hardened = |own: Option<&'static str>, is_presigned: bool| {
+            let mut answer = Answer::new(Body::empty());
+            if let Some(own) = own {
+                answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(own));
+            }
+            harden_content(&mut answer, is_presigned);
+            assert!(answer.headers().contains_key(header::X_CONTENT_TYPE_OPTIONS));
+            answer.headers().get(header::CACHE_CONTROL).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(hardened(None, false), None);
+        assert_eq!(hardened(None, true).as_deref(), Some("no-store"));
+        for is_presigned in [false, true] {
+            assert_eq!(hardened(Some("max-age=60"), is_presigned).as_deref(), Some("max-age=60"));
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::route::Request;
 use crate::xml::Xml;
 use crate::{Shared, xml_answer};
 
-/// What stays as it is where a client asks for `encoding-type=url`.
+/// What of a key stays as it is in an address, and where a client asks for `encoding-type=url`.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 /// A page of buckets.
 const BUCKET_COUNT_MAX: usize = 10_000;
@@ -33,8 +33,13 @@ impl Names {
     }
 
     fn write(self, name: &str) -> String {
-        if self.is_encoded { utf8_percent_encode(name, KEPT).to_string() } else { name.to_owned() }
+        if self.is_encoded { url_encoded(name) } else { name.to_owned() }
     }
+}
+
+/// A key as it stands in an address.
+pub fn url_encoded(key: &str) -> String {
+    utf8_percent_encode(key, KEPT).to_string()
 }
 
 fn count_of(request: &Request, name: &str) -> Result<usize, Problem> {
@@ -111,16 +116,21 @@ fn content(xml: &mut Xml, file: &File, names: Names, with_owner: bool) {
         xml.text("Key", &names.write(&file.key));
         xml.text("LastModified", &xml_date(file.modified_at));
         xml.text("ETag", &format!("\"{}\"", file.etag));
-        if let Some(checksum) = &file.checksum {
-            xml.text("ChecksumAlgorithm", &checksum.algorithm);
-            xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
-        }
+        summed_by(xml, file.checksum.as_ref());
         xml.text("Size", &file.size_bytes.to_string());
         if with_owner {
             owner(xml, &file.owner);
         }
         xml.text("StorageClass", "STANDARD");
     });
+}
+
+/// By which algorithm, where there is one.
+fn summed_by(xml: &mut Xml, checksum: Option<&Checksum>) {
+    if let Some(checksum) = checksum {
+        xml.text("ChecksumAlgorithm", &checksum.algorithm);
+        xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
+    }
 }
 
 fn prefixes(xml: &mut Xml, all: &[String], names: Names) {
@@ -373,6 +383,7 @@ pub fn uploads(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
                 owner(xml, &upload.created_by);
                 xml.text("StorageClass", "STANDARD");
                 xml.text("Initiated", &xml_date(upload.created_at));
+                summed_by(xml, upload.attributes.checksum.as_ref());
             });
         }
         prefixes(&mut xml, &page.prefixes, names);

@@ -9,10 +9,11 @@ use sigv4::{Algorithm, checksum};
 use wire::{BodyStream, Chosen};
 
 use crate::headers::{self, put_checksum, put_encryption, put_etag, put_version, text};
+use crate::listing::url_encoded;
 use crate::objects::{wish_of, with_leave};
 use crate::route::Request;
 use crate::sums::{algorithm_of, parse_algorithm};
-use crate::xml::{Xml, parse};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 #[derive(Deserialize)]
@@ -37,6 +38,20 @@ struct PartXml {
     sha1: Option<String>,
     #[serde(rename = "ChecksumSHA256")]
     sha256: Option<String>,
+}
+
+impl Document for CompleteXml {
+    const ROOT: &'static str = "CompleteMultipartUpload";
+    const ELEMENTS: &'static [&'static str] = &[
+        "Part",
+        "Part/PartNumber",
+        "Part/ETag",
+        "Part/ChecksumCRC32",
+        "Part/ChecksumCRC32C",
+        "Part/ChecksumCRC64NVME",
+        "Part/ChecksumSHA1",
+        "Part/ChecksumSHA256",
+    ];
 }
 
 /// The checksum that an upload asks of its parts, and whether the whole has one of theirs.
@@ -147,7 +162,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
             };
             let written = visitor.call(verb).await?;
             let mut xml = Xml::new("CompleteMultipartUploadResult");
-            xml.text("Location", &format!("https://{host}/{bucket}/{key}"));
+            xml.text("Location", &format!("https://{host}/{bucket}/{}", url_encoded(&key)));
             xml.text("Bucket", &bucket);
             xml.text("Key", &key);
             xml.text("ETag", &format!("\"{}\"", written.version.etag));
@@ -156,7 +171,7 @@ pub fn complete(shared: Shared, request: Request, stream: BodyStream) -> Result<
                 xml.text("ChecksumType", if checksum.is_composite { "COMPOSITE" } else { "FULL_OBJECT" });
             }
             let mut answer = xml_answer(xml.finish());
-            put_version(answer.headers_mut(), &written.version.version_id, written.is_versioned());
+            put_version(answer.headers_mut(), &written.version.version_id, written.is_versioned);
             put_encryption(answer.headers_mut(), &written.version.attributes);
             put_checksum(answer.headers_mut(), &written.version.attributes);
             Ok(answer)

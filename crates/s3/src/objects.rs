@@ -14,18 +14,20 @@ use serde::Deserialize;
 use vault::objects::Wanted;
 use wire::{Answer, BodyStream, Chosen};
 
+use crate::copy::replaces;
 use crate::error::entry;
 use crate::headers::{self, put, put_checksum, put_encryption, put_etag, put_part_checksum, put_version, put_version_headers};
 use crate::retention::leave_to_bypass;
 use crate::route::Request;
-use crate::xml::{Xml, parse};
-use crate::{Shared, body, empty, xml_answer};
+use crate::tags::{self, parse_tags, tags_shown};
+use crate::xml::{Document, Xml, parse};
+use crate::{Shared, body, empty, harden_content, xml_answer};
 
 /// What comes beside an object's bytes. What of it is a right of its own has no leave yet ([`with_leave`]).
 pub fn wish_of(headers: &HeaderMap) -> Result<Wish, Problem> {
     Ok(Wish {
         attributes: headers::attributes(headers)?,
-        tags: headers::tags(headers)?,
+        tags: tags::tags(headers)?,
         lock: headers::lock(headers)?,
         leave: LockLeave::default(),
         when: headers::write_conditions(headers),
@@ -48,7 +50,7 @@ pub async fn with_leave(visitor: &Visitor, mut wish: Wish, headers: &HeaderMap, 
 /// The answer to a write.
 pub fn put_written(headers: &mut HeaderMap, written: &Written) {
     put_etag(headers, &written.version.etag);
-    put_version(headers, &written.version.version_id, written.is_versioned());
+    put_version(headers, &written.version.version_id, written.is_versioned);
     put_encryption(headers, &written.version.attributes);
     put_checksum(headers, &written.version.attributes);
 }
@@ -92,13 +94,15 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
     let overrides = request.signature.is_some();
     Ok(Chosen::verb(verb, move |found| {
         if found.is_unchanged {
-            return Ok(unchanged(&found.version));
+            return Ok(unchanged(&found, request.is_presigned()));
         }
+        let is_versioned = found.is_versioned();
         let Found { version, range, is_partial, parts, body, .. } = found;
         let mut answer = Answer::new(body.map_or_else(Body::empty, Body::from_stream));
         let length = range.end.saturating_sub(range.start);
         let headers_out = answer.headers_mut();
         put_version_headers(headers_out, &version, |name| request.value(name).filter(|_| overrides));
+        put_version(headers_out, &version.version_id, is_versioned);
         put(headers_out, "content-length", &length.to_string());
         let wants_checksum =
             headers::text(&request.headers, "x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
@@ -119,16 +123,20 @@ pub fn get(shared: Shared, request: Request, has_body: bool) -> Result<Chosen, P
             }
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
-        wire::harden(&mut answer);
+        harden_content(&mut answer, request.is_presigned());
         Ok(answer)
     }))
 }
 
 /// 304 with what a reader compares.
-fn unchanged(version: &Version) -> Answer {
-    let mut answer = empty(StatusCode::NOT_MODIFIED);
-    put_etag(answer.headers_mut(), &version.etag);
-    put(answer.headers_mut(), "last-modified", &headers::http_date(version.created_at));
+fn unchanged(found: &Found, is_presigned: bool) -> Answer {
+    let mut answer = Answer::new(Body::empty());
+    *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers_out = answer.headers_mut();
+    put_etag(headers_out, &found.version.etag);
+    put(headers_out, "last-modified", &headers::http_date(found.version.created_at));
+    put_version(headers_out, &found.version.version_id, found.is_versioned());
+    harden_content(&mut answer, is_presigned);
     answer
 }
 
@@ -154,7 +162,7 @@ pub fn get_beside(shared: Shared, request: &Request, name: &str) -> Result<Chose
             "attributes" => attributes_shown(&found, &asked, max_parts.unwrap_or(1_000), after)?,
             _ => tags_shown(&found.version.tags),
         };
-        put_version(answer.headers_mut(), &found.version.version_id, found.version.version_id != buckets::NULL_VERSION);
+        put_version(answer.headers_mut(), &found.version.version_id, found.is_versioned());
         if name == "attributes" {
             put(answer.headers_mut(), "last-modified", &headers::http_date(found.version.created_at));
         }
@@ -226,54 +234,6 @@ pub fn acl_shown(owner: &str) -> Answer {
     xml_answer(xml.finish())
 }
 
-/// Tags as XML.
-pub fn tags_shown(tags: &Tags) -> Answer {
-    let mut sorted: Vec<_> = tags.0.iter().collect();
-    sorted.sort();
-    let mut xml = Xml::new("Tagging");
-    xml.nest("TagSet", |xml| {
-        for (key, value) in sorted {
-            xml.nest("Tag", |xml| {
-                xml.text("Key", key);
-                xml.text("Value", value);
-            });
-        }
-    });
-    xml_answer(xml.finish())
-}
-
-#[derive(Deserialize)]
-struct TaggingXml {
-    #[serde(rename = "TagSet")]
-    set: TagSetXml,
-}
-
-/// Tags in XML.
-#[derive(Deserialize, Default)]
-pub struct TagSetXml {
-    #[serde(rename = "Tag", default)]
-    tags: Vec<TagXml>,
-}
-
-#[derive(Deserialize)]
-struct TagXml {
-    #[serde(rename = "Key")]
-    key: String,
-    #[serde(rename = "Value", default)]
-    value: String,
-}
-
-impl From<TagSetXml> for Tags {
-    fn from(read: TagSetXml) -> Self {
-        Self(read.tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
-    }
-}
-
-/// Tags out of XML.
-pub fn parse_tags(bytes: &[u8]) -> Result<Tags, Problem> {
-    parse::<TaggingXml>(bytes).map(|read| read.set.into())
-}
-
 /// Replaces a version's tags.
 pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chosen, Problem> {
     let version_id = request.version_id()?;
@@ -282,9 +242,9 @@ pub fn tag(shared: Shared, request: Request, stream: BodyStream) -> Result<Chose
             let bytes = body::asked::<TagObject>(visitor, &request.target(), request.sealed(), stream).await?;
             let tags = parse_tags(&bytes)?;
             let verb = TagObject { room: shared.buckets, bucket: request.bucket, key: request.key, version_id, tags };
-            let version = visitor.call(verb).await?;
+            let tagged = visitor.call(verb).await?;
             let mut answer = empty(StatusCode::OK);
-            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            put_version(answer.headers_mut(), &tagged.version.version_id, tagged.is_versioned);
             Ok(answer)
         })
     }))
@@ -299,9 +259,9 @@ pub fn untag(shared: Shared, request: &Request) -> Result<Chosen, Problem> {
         version_id: request.version_id()?,
         tags: Tags::default(),
     };
-    Ok(Chosen::verb(verb, |version| {
+    Ok(Chosen::verb(verb, |untagged| {
         let mut answer = empty(StatusCode::NO_CONTENT);
-        put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+        put_version(answer.headers_mut(), &untagged.version.version_id, untagged.is_versioned);
         Ok(answer)
     }))
 }
@@ -346,6 +306,12 @@ struct DeleteXml {
     objects: Vec<DeleteOneXml>,
     #[serde(rename = "Quiet", default)]
     quiet: Option<String>,
+}
+
+impl Document for DeleteXml {
+    const ROOT: &'static str = "Delete";
+    const ELEMENTS: &'static [&'static str] =
+        &["Object", "Object/Key", "Object/VersionId", "Object/ETag", "Object/LastModifiedTime", "Object/Size", "Quiet"];
 }
 
 #[derive(Deserialize)]
@@ -432,9 +398,8 @@ fn removed_line(xml: &mut Xml, one: &Removed, is_quiet: bool) {
 /// What an object that was copied is told to be.
 pub fn copied_attributes(source: &Attributes, headers_in: &HeaderMap) -> Result<Attributes, Problem> {
     let own = headers::attributes(headers_in)?;
-    match headers::text(headers_in, "x-amz-metadata-directive") {
-        None | Some("COPY") => Ok(Attributes { checksum: None, kms_key: own.kms_key, ..source.clone() }),
-        Some("REPLACE") => Ok(own),
-        Some(_) => Err(Code::InvalidArgument.problem("Unknown metadata directive: COPY or REPLACE")),
+    if replaces(headers_in, "x-amz-metadata-directive")? {
+        return Ok(own);
     }
+    Ok(Attributes { checksum: None, kms_key: own.kms_key, ..source.clone() })
 }

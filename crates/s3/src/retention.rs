@@ -13,7 +13,7 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::headers::{bypass, parse_mode, put_version, reason, until_date, xml_date};
 use crate::route::Request;
-use crate::xml::{Xml, parse};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 #[derive(Deserialize)]
@@ -24,10 +24,20 @@ struct RetentionXml {
     until: Option<String>,
 }
 
+impl Document for RetentionXml {
+    const ROOT: &'static str = "Retention";
+    const ELEMENTS: &'static [&'static str] = &["Mode", "RetainUntilDate"];
+}
+
 #[derive(Deserialize)]
 struct HoldXml {
     #[serde(rename = "Status")]
     status: Option<String>,
+}
+
+impl Document for HoldXml {
+    const ROOT: &'static str = "LegalHold";
+    const ELEMENTS: &'static [&'static str] = &["Status"];
 }
 
 /// Leave to bypass governance, where the request asks for it.
@@ -107,7 +117,8 @@ pub fn get(shared: Shared, request: Request, render: fn(&Version) -> Result<Answ
                 return Err(Code::InvalidRequest.problem("Bucket is missing Object Lock Configuration"));
             }
             let mut answer = render(&version)?;
-            put_version(answer.headers_mut(), &version.version_id, version.version_id != buckets::NULL_VERSION);
+            // A bucket with locks keeps versions.
+            put_version(answer.headers_mut(), &version.version_id, true);
             Ok(answer)
         })
     }))

@@ -125,6 +125,11 @@ impl Request {
         (&self.headers, self.signature.as_ref())
     }
 
+    /// Whether its signature came in the address.
+    pub fn is_presigned(&self) -> bool {
+        self.signature.as_ref().is_some_and(|signature| signature.presentation.presigned)
+    }
+
     /// Reads it from the head. Path and query are those that were signed.
     pub fn of(parts: &mut Parts) -> Result<Self, Problem> {
         let path = sigv4::path(&parts.uri).map_err(refused)?;

@@ -12,9 +12,10 @@ use wire::{Answer, BodyStream, Chosen};
 
 use crate::error::not_implemented;
 use crate::headers::{no_acl, parse_mode, put, text};
-use crate::objects::{TagSetXml, acl_shown, parse_tags, tags_shown};
+use crate::objects::acl_shown;
 use crate::route::Request;
-use crate::xml::{Xml, parse};
+use crate::tags::{TagSetXml, parse_tags, tags_shown};
+use crate::xml::{Document, Xml, parse};
 use crate::{Shared, body, empty, xml_answer};
 
 #[derive(Deserialize, Default)]
@@ -25,6 +26,11 @@ struct CreateXml {
     tags: TagSetXml,
 }
 
+impl Document for CreateXml {
+    const ROOT: &'static str = "CreateBucketConfiguration";
+    const ELEMENTS: &'static [&'static str] = &["LocationConstraint", "Tags", "Tags/Tag", "Tags/Tag/Key", "Tags/Tag/Value"];
+}
+
 #[derive(Deserialize)]
 struct VersioningXml {
     #[serde(rename = "Status")]
@@ -33,12 +39,29 @@ struct VersioningXml {
     mfa_delete: Option<String>,
 }
 
+impl Document for VersioningXml {
+    const ROOT: &'static str = "VersioningConfiguration";
+    const ELEMENTS: &'static [&'static str] = &["Status", "MfaDelete"];
+}
+
 #[derive(Deserialize)]
 struct LockXml {
     #[serde(rename = "ObjectLockEnabled")]
     enabled: Option<String>,
     #[serde(rename = "Rule")]
     rule: Option<RuleXml>,
+}
+
+impl Document for LockXml {
+    const ROOT: &'static str = "ObjectLockConfiguration";
+    const ELEMENTS: &'static [&'static str] = &[
+        "ObjectLockEnabled",
+        "Rule",
+        "Rule/DefaultRetention",
+        "Rule/DefaultRetention/Mode",
+        "Rule/DefaultRetention/Days",
+        "Rule/DefaultRetention/Years",
+    ];
 }
 
 #[derive(Deserialize)]
@@ -234,6 +257,20 @@ struct EncryptionXml {
     rules: Vec<EncryptionRuleXml>,
 }
 
+impl Document for EncryptionXml {
+    const ROOT: &'static str = "ServerSideEncryptionConfiguration";
+    const ELEMENTS: &'static [&'static str] = &[
+        "Rule",
+        "Rule/ApplyServerSideEncryptionByDefault",
+        "Rule/ApplyServerSideEncryptionByDefault/SSEAlgorithm",
+        "Rule/ApplyServerSideEncryptionByDefault/KMSMasterKeyID",
+        // What of it is asked for makes no difference: there is no key by bucket, and keys of the client's are refused anyway.
+        "Rule/BucketKeyEnabled",
+        "Rule/BlockedEncryptionTypes",
+        "Rule/BlockedEncryptionTypes/EncryptionType",
+    ];
+}
+
 #[derive(Deserialize)]
 struct EncryptionRuleXml {
     #[serde(rename = "ApplyServerSideEncryptionByDefault")]
@@ -244,6 +281,14 @@ struct EncryptionRuleXml {
 struct EncryptionDefaultXml {
     #[serde(rename = "SSEAlgorithm")]
     algorithm: String,
+    #[serde(rename = "KMSMasterKeyID")]
+    key: Option<String>,
+}
+
+impl EncryptionDefaultXml {
+    fn is_ours(&self) -> bool {
+        self.algorithm == "AES256" && self.key.as_deref().is_none_or(str::is_empty)
+    }
 }
 
 /// What is asked for is what is done anyway, or refused. Whether there is a bucket is asked all the same.
@@ -253,7 +298,7 @@ fn set_encryption(shared: Shared, request: Request, stream: BodyStream) -> Chose
             let bytes = body::asked::<GetBucket>(visitor, &request.target(), request.sealed(), stream).await?;
             let read: EncryptionXml = parse(&bytes)?;
             visitor.call(GetBucket { room: shared.buckets, name: request.bucket }).await?;
-            let is_ours = |rule: &EncryptionRuleXml| rule.default.as_ref().is_some_and(|default| default.algorithm == "AES256");
+            let is_ours = |rule: &EncryptionRuleXml| rule.default.as_ref().is_some_and(EncryptionDefaultXml::is_ours);
             if read.rules.len() != 1 || !read.rules.iter().all(is_ours) {
                 return Err(not_implemented(
                     "the only default is AES256: every object is encrypted under a key of its workspace already",

@@ -1,6 +1,8 @@
 //! XML: what is written is put together by hand, what is read goes through `quick-xml` into types that know S3's elements and no others.
 
+use quick_xml::Reader;
 use quick_xml::escape::escape;
+use quick_xml::events::Event;
 use serde::de::DeserializeOwned;
 
 use buckets::Code;
@@ -89,13 +91,57 @@ impl Xml {
     }
 }
 
-/// Reads a document. Its size was bounded before; its depth is that of the type.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// A document that clients send. Attributes and name spaces are theirs: S3 has none that says anything.
+pub trait Document: DeserializeOwned {
+    /// The name of its root.
+    const ROOT: &'static str;
+    /// Every element that it may have, each by its path below the root.
+    const ELEMENTS: &'static [&'static str];
+}
+
+/// Reads a document. Its size was bounded before; its depth is that of the type. What would be left unread is refused: something else would
+/// be done than was asked for.
+pub fn parse<T: Document>(bytes: &[u8]) -> Result<T, Problem> {
     let malformed = || {
         Code::MalformedXML.problem("The XML you provided was not well-formed or did not validate against our published schema")
     };
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if !is_understood::<T>(text) {
+        return Err(malformed());
+    }
     quick_xml::de::from_str(text).map_err(|_| malformed())
+}
+
+/// Whether it is one document of this kind, with no element that is not known.
+fn is_understood<T: Document>(text: &str) -> bool {
+    let mut reader = Reader::from_str(text);
+    let (mut path, mut has_root) = (Vec::<String>::new(), false);
+    loop {
+        let Ok(event) = reader.read_event() else { return false };
+        match &event {
+            Event::Start(tag) | Event::Empty(tag) => {
+                path.push(String::from_utf8_lossy(tag.local_name().into_inner()).into_owned());
+                let is_known = match path.as_slice() {
+                    [root] => !has_root && root == T::ROOT,
+                    below => T::ELEMENTS.contains(&below.get(1..).unwrap_or_default().join("/").as_str()),
+                };
+                if !is_known {
+                    return false;
+                }
+                has_root = true;
+                if matches!(event, Event::Empty(_)) {
+                    path.pop();
+                }
+            }
+            Event::End(_) => drop(path.pop()),
+            Event::Text(between) if path.is_empty() && !between.iter().all(u8::is_ascii_whitespace) => return false,
+            Event::CData(_) | Event::GeneralRef(_) if path.is_empty() => return false,
+            Event::DocType(_) => return false,
+            Event::Eof => return has_root && path.is_empty(),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +155,11 @@ mod tests {
         name: String,
         #[serde(rename = "Part", default)]
         parts: Vec<i64>,
+    }
+
+    impl Document for Thing {
+        const ROOT: &'static str = "Thing";
+        const ELEMENTS: &'static [&'static str] = &["Name", "Part"];
     }
 
     #[test]
@@ -131,5 +182,38 @@ mod tests {
             assert!(parse::<Thing>(bad.as_bytes()).is_err(), "{}", bad.get(..20.min(bad.len())).unwrap());
         }
         assert!(parse::<Thing>(b"<Thing><Name>\xff</Name></Thing>").is_err());
+    }
+
+    #[test]
+    fn what_would_be_left_unread_is_malformed() {
+        let good = "<Thing><Name>a</Name></Thing>";
+        let thing = Thing { name: "a".to_owned(), parts: Vec::new() };
+        for same in [
+            good.to_owned(),
+            format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- of an SDK -->{good}\n\n"),
+            format!("\u{feff}{good}"),
+            format!("<Thing xmlns=\"{NAMESPACE}\" id='1'><Name lang=\"en\">a</Name>\n</Thing>"),
+            format!("<s:Thing xmlns:s=\"{NAMESPACE}\"><s:Name>a</s:Name></s:Thing>"),
+        ] {
+            assert_eq!(parse::<Thing>(same.as_bytes()).unwrap(), thing, "{same}");
+        }
+        for bad in [
+            "<Nonsense><Name>a</Name></Nonsense>".to_owned(),
+            "<thing><Name>a</Name></thing>".to_owned(),
+            format!("{good}{good}"),
+            format!("{good}<Thing/>"),
+            format!("{good}x"),
+            format!("{good}&amp;"),
+            format!("{good}<![CDATA[x]]>"),
+            format!("x{good}"),
+            "<Thing><Name>a</Name><Nmae>b</Nmae></Thing>".to_owned(),
+            "<Thing><Name>a</Name><name>b</name></Thing>".to_owned(),
+            "<Thing><Name>a<Part>1</Part></Name></Thing>".to_owned(),
+            "<Thing><Name>a</Name><Name>b</Name></Thing>".to_owned(),
+            "<Thing><Name>a</Name><Thing/></Thing>".to_owned(),
+            format!("<!DOCTYPE Thing>{good}"),
+        ] {
+            assert!(parse::<Thing>(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

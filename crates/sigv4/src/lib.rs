@@ -63,13 +63,18 @@ pub fn read(method: &Method, uri: &Uri, headers: &HeaderMap, expect: &Expect<'_>
     let by_query = presigned_form::is_present(&pairs)?;
     match (by_header, by_query) {
         (false, false) => Ok(Presented::None),
-        (true, true) => Err(Refusal::new(
-            "InvalidArgument",
-            "only one auth mechanism allowed: the `Authorization` header or the `X-Amz-…` query parameters",
-        )),
+        (true, true) => Err(Refusal::twice()),
         (true, false) => header_form::read(&request).map(Presented::Signed),
         (false, true) => presigned_form::read(&request).map(Presented::Signed),
     }
+}
+
+/// For a request that says in another way who sends it: nothing of its query may claim to be signed too.
+///
+/// # Errors
+/// A [`Refusal`] as [`read`] gives it where a request is signed in two ways.
+pub fn read_unsigned(uri: &Uri) -> Result<(), Refusal> {
+    if presigned_form::is_present(&bounded_pairs(uri)?)? { Err(Refusal::twice()) } else { Ok(()) }
 }
 
 /// As [`read`], for the token service: signed by header for the service `sts`, with the SHA-256 of the whole body, which such requests do

@@ -38,6 +38,13 @@ impl Refusal {
         Self::new("XAmzContentSHA256Mismatch", "the provided x-amz-content-sha256 does not match what was computed")
     }
 
+    pub(crate) fn twice() -> Self {
+        Self::new(
+            "InvalidArgument",
+            "only one auth mechanism allowed: the `Authorization` header or the `X-Amz-…` query parameters",
+        )
+    }
+
     pub(crate) fn unsupported() -> Self {
         Self::new(
             "InvalidRequest",

@@ -194,7 +194,7 @@ impl Operation for CompleteUpload {
                 let done = versions::of_upload(writer, &bucket.id, &key, &upload_id)?.ok_or_else(no_upload)?;
                 check_again(writer, &done, &upload_id, (&sent, size_bytes_said, join))?;
                 let outcome = Outcome::done().resource(upload_id).with("version_id", done.version_id.as_str());
-                return Ok(((Written { version: done }, Vec::new()), outcome));
+                return Ok(((Written { version: done, is_versioned: bucket.is_versioned() }, Vec::new()), outcome));
             };
             let there = versions::latest(writer, &bucket.id, &key)?;
             check_conditions(&when, there.as_ref())?;

@@ -8,7 +8,7 @@ use vault::db::Reader;
 use vault::objects::{Body, Piece, Sending, Wanted, pieces_of};
 
 use crate::store::{buckets, signed, versions};
-use crate::types::{Bucket, Part, Version};
+use crate::types::{Bucket, NULL_VERSION, Part, Version};
 use crate::{Buckets, Code, check_key};
 
 /// What of an object is wanted.
@@ -53,7 +53,7 @@ pub struct ReadObject {
 
 /// An object that was found.
 pub struct Found {
-    /// The bucket that it is in, where only facts were asked for.
+    /// The bucket that it is in, where only facts were asked for, or the version has no id of its own.
     pub bucket: Option<Bucket>,
     /// What is known of it.
     pub version: Version,
@@ -67,6 +67,14 @@ pub struct Found {
     pub parts: Vec<Part>,
     /// The bytes. Each was checked before it is given out; none where none were asked for.
     pub body: Option<Body>,
+}
+
+impl Found {
+    /// Whether a client is told which version it is ([`Bucket::is_versioned`]).
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        self.version.version_id != NULL_VERSION || self.bucket.as_ref().is_some_and(Bucket::is_versioned)
+    }
 }
 
 impl Operation for ReadObject {
@@ -84,9 +92,12 @@ impl Operation for ReadObject {
         let (key, version_id) = (self.key, self.version_id);
         let (is_named, is_asked) = (version_id.is_some(), !self.has_body);
         let found = self.room.db.read_point(&permit, move |reader| {
-            // Whoever reads bytes does not ask about the bucket.
-            let bucket = if is_asked { Some(buckets::of(reader, &home)?) } else { None };
+            // Whoever reads bytes does not ask about the bucket, but where the version does not say by its id that there are versions.
+            let mut bucket = if is_asked { Some(buckets::of(reader, &home)?) } else { None };
             let version = there(reader, &home.id, &key, version_id.as_deref())?;
+            if bucket.is_none() && version.version_id == NULL_VERSION {
+                bucket = Some(buckets::of(reader, &home)?);
+            }
             let parts = versions::parts(reader, &version)?;
             Ok((bucket, version, parts))
         });

@@ -4,7 +4,8 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::Problem;
 
 use super::read::{no_key, no_version};
-use crate::store::versions;
+use super::write::Written;
+use crate::store::{buckets, versions};
 use crate::types::{OBJECT_TAG_COUNT_MAX, Tags, Version};
 use crate::{Buckets, Code};
 
@@ -24,13 +25,13 @@ pub struct TagObject {
 
 impl Operation for TagObject {
     const ACTION: Action = Action::write("buckets.tag");
-    type Output = Version;
+    type Output = Written;
 
     fn target(&self) -> Target {
         Target::Bucket(self.bucket.clone())
     }
 
-    async fn run(self, permit: Permit<Self>) -> Result<Version, Problem> {
+    async fn run(self, permit: Permit<Self>) -> Result<Written, Problem> {
         let home = Buckets::home(&permit)?;
         let tags = self.tags.check(OBJECT_TAG_COUNT_MAX)?;
         let key_hash = self.room.key_hash(&home.id, &self.key).await?;
@@ -38,10 +39,11 @@ impl Operation for TagObject {
         self.room
             .db
             .write(&permit, move |writer| {
-                let version = find(writer, &home.id, &key, version_id.as_deref())?;
+                let bucket = buckets::of(writer, &home)?;
+                let version = find(writer, &bucket.id, &key, version_id.as_deref())?;
                 versions::set_tags(writer, &version.row, &tags)?;
                 let outcome = Outcome::done().with("key_hash", key_hash).with("tag_count", tags.0.len());
-                Ok((version, outcome))
+                Ok((Written { version, is_versioned: bucket.is_versioned() }, outcome))
             })
             .await
     }

@@ -66,14 +66,8 @@ pub struct WriteObject {
 pub struct Written {
     /// The version.
     pub version: Version,
-}
-
-impl Written {
-    /// Whether the bucket keeps versions, so that a client is told which one it is.
-    #[must_use]
-    pub fn is_versioned(&self) -> bool {
-        self.version.version_id != NULL_VERSION
-    }
+    /// Whether a client is told which one it is ([`Bucket::is_versioned`]).
+    pub is_versioned: bool,
 }
 
 impl Operation for WriteObject {
@@ -296,10 +290,10 @@ pub(crate) fn add(
     upload_id: Option<&str>,
     parts: &[Part],
 ) -> Result<(Written, Vec<ObjectId>), Problem> {
-    let is_versioned = bucket.versioning == Versioning::Enabled;
+    let keeps_versions = bucket.versioning == Versioning::Enabled;
     let rank = versions::next_rank(there, new.at);
     let mut old = Vec::new();
-    if !is_versioned
+    if !keeps_versions
         && there.is_some()
         && let Some(there) = versions::get(writer, &bucket.id, &new.key, NULL_VERSION)?
     {
@@ -317,7 +311,7 @@ pub(crate) fn add(
         row: timed_id(new.at),
         key: new.key,
         rank,
-        version_id: if is_versioned { random_id() } else { NULL_VERSION.to_owned() },
+        version_id: if keeps_versions { random_id() } else { NULL_VERSION.to_owned() },
         is_latest: true,
         is_marker: new.is_marker,
         size_bytes: new.size_bytes,
@@ -330,5 +324,5 @@ pub(crate) fn add(
         created_by: new.by,
     };
     versions::insert(writer, &bucket.id, &version, upload_id, parts)?;
-    Ok((Written { version }, old))
+    Ok((Written { version, is_versioned: bucket.is_versioned() }, old))
 }

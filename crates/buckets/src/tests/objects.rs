@@ -6,15 +6,17 @@ use super::*;
 use crate::Told;
 use crate::ops::buckets::{BucketChange, DeleteBucket, UpdateBucket};
 use crate::ops::multipart::{CompleteUpload, CreateUpload, SentPart, WritePart};
-use crate::{Versioning, WriteConditions, opaque_etag};
+use crate::ops::tags::TagObject;
+use crate::{Tags, Versioning, WriteConditions, opaque_etag};
 
 #[test]
 fn what_was_written_is_read_and_only_so() {
     on_both_engines(async |world| {
         world.bucket("one", false).await;
         let written = world.put("one", "a/b", b"bytes").await;
-        assert_eq!((written.is_versioned(), written.version.version_id.as_str()), (false, "null"));
-        assert_eq!(world.get("one", "a/b", None).await.unwrap().1, b"bytes");
+        assert_eq!((written.is_versioned, written.version.version_id.as_str()), (false, "null"));
+        let (found, bytes) = world.get("one", "a/b", None).await.unwrap();
+        assert_eq!((found.is_versioned(), bytes.as_slice()), (false, b"bytes".as_slice()));
         for (bucket, key, version, wanted) in [
             ("one", "a", None, Code::NoSuchKey),
             ("one", "a/b", Some("other"), Code::NoSuchVersion),
@@ -39,6 +41,26 @@ fn without_versions_the_new_takes_the_place_of_the_old() {
         assert!(removed.problem.is_none() && removed.marker.is_none());
         assert_eq!(code(&world.get("one", "k", None).await.err().unwrap()), Some(Code::NoSuchKey));
         world.call(DeleteBucket { room: world.room.clone(), name: "one".to_owned() }).await.unwrap();
+    });
+}
+
+#[test]
+fn a_version_without_an_id_is_named_where_there_are_versions() {
+    on_both_engines(async |world| {
+        world.bucket("one", false).await;
+        world.put("one", "k", b"before").await;
+        for versioning in [Versioning::Enabled, Versioning::Suspended] {
+            let change = BucketChange::Versioning(versioning);
+            world.call(UpdateBucket { room: world.room.clone(), name: "one".to_owned(), change }).await.unwrap();
+            assert!(world.get("one", "k", None).await.unwrap().0.is_versioned(), "{versioning:?}");
+            assert!(world.get("one", "k", Some("null")).await.unwrap().0.is_versioned(), "{versioning:?}");
+            let (room, bucket, key) = (world.room.clone(), "one".to_owned(), "k".to_owned());
+            let tag = TagObject { room, bucket, key, version_id: None, tags: Tags::default() };
+            let tagged = world.call(tag).await.unwrap();
+            assert_eq!((tagged.is_versioned, tagged.version.version_id.as_str()), (true, "null"));
+        }
+        let written = world.put("one", "k", b"after").await;
+        assert_eq!((written.is_versioned, written.version.version_id.as_str()), (true, "null"));
     });
 }
 

@@ -123,6 +123,11 @@ fn two_ways_at_once_are_none() {
     let tokens =
         Asked::presigned(&[("x-amz-security-token", "t")]).with("&X-Amz-Signature", "&X-Amz-Security-Token=u&X-Amz-Signature");
     assert_eq!(tokens.code(), ("AuthorizationQueryParametersError", 400));
+    let beside_a_token = |uri: &str| crate::read_unsigned(&uri.parse().unwrap()).map_err(|refusal| refusal.code);
+    assert_eq!(crate::read_unsigned(&Asked::presigned(&[]).uri).unwrap_err().code, "InvalidArgument");
+    assert_eq!(beside_a_token("/bucket/key?X-Amz-Signature=0"), Err("InvalidArgument"));
+    assert_eq!(beside_a_token("/bucket/key?Signature=0"), Err("InvalidRequest"));
+    assert_eq!(beside_a_token("/bucket/key?x-amz-user-agent=a&versionId=v"), Ok(()));
     let again = Asked::signed(&[]);
     let value = again.headers["authorization"].to_str().unwrap().to_owned();
     assert_eq!(again.and("authorization", &value).code(), ("InvalidRequest", 400));

@@ -70,7 +70,9 @@ fn parse(header: &str) -> Option<Wanted> {
 }
 
 fn digits(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // What is beyond 64 bits is behind the end of every file.
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -112,7 +114,10 @@ mod tests {
             ("bytes=-", Wanted::Whole),
             ("bytes=+1-2", Wanted::Whole),
             ("rows=0-1", Wanted::Whole),
-            ("bytes=99999999999999999999-", Wanted::Whole),
+            ("bytes=0-99999999999999999999", Wanted::Between(0, u64::MAX)),
+            ("bytes=99999999999999999999-", Wanted::From(u64::MAX)),
+            ("bytes=-99999999999999999999", Wanted::Last(u64::MAX)),
+            ("bytes=99999999999999999999-5", Wanted::Whole),
         ];
         for (header, wanted) in cases {
             assert_eq!(Wanted::parse(Some(header)), wanted, "{header}");
@@ -127,7 +132,9 @@ mod tests {
         assert_eq!(Wanted::Between(2, u64::MAX).within(10), Some(2..10));
         assert_eq!(Wanted::Between(10, 12).within(10), None);
         assert_eq!(Wanted::From(10).within(10), None);
+        assert_eq!(Wanted::From(u64::MAX).within(10), None);
         assert_eq!(Wanted::Last(100).within(10), Some(0..10));
+        assert_eq!(Wanted::Last(u64::MAX).within(10), Some(0..10));
         assert_eq!(Wanted::Last(0).within(10), None);
         assert_eq!(Wanted::Last(1).within(0), None);
     }
