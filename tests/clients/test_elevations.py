@@ -147,6 +147,14 @@ def test_what_is_given_by_who_administers_for_some_hours_ends_with_that(fresh_se
     helped = f"helped.{uuid.uuid4().hex[:8]}"
     call(mine, server, "POST", "/users", json={"name": helped, "password": "gravel umbrella nine tulip"})
     call(mine, server, "POST", f"/users/{helped}/password", json=password)
+    # Nor is another way into such an account, nor into one for which somebody else speaks.
+    there = lambda: {"issuer": "https://company.example", "subject": uuid.uuid4().hex}  # noqa: E731
+    call(mine, server, "POST", f"/users/{owner.name}/link", status=403, json=there())
+    call(mine, server, "POST", f"/users/{owner.name}/reset-factors", status=403, json={})
+    call(mine, server, "POST", f"/users/{helped}/reset-factors", json={})
+    call(mine, server, "POST", f"/users/{helped}/link", json=there())
+    refused = mine.post(f"{server.url}{ADMIN}/users/{helped}/password", json=password)
+    assert refused.status_code == 403 and "a provider or a directory" in refused.text, refused.text
     call(root, server, "POST", f"/users/{owner.name}/disable", json={})
     call(mine, server, "POST", f"/users/{owner.name}/enable", status=403, json={})
     call(root, server, "POST", f"/users/{owner.name}/enable", json={})
