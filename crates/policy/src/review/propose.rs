@@ -241,7 +241,8 @@ fn narrow(engine: &Engine, grant: &Grant, used: &[&Use]) -> (Advice, String) {
         };
         wanted.extend(roles.into_iter().map(|role| (role, resource.clone())));
     }
-    if wanted.is_empty() || wanted.iter().all(|(role, resource)| *role == grant.role && *resource == grant.resource) {
+    // Where the grant itself is among them, the rest lies in it.
+    if wanted.is_empty() || wanted.iter().any(|(role, resource)| *role == grant.role && *resource == grant.resource) {
         return (Advice::Keep, "it is used as it is".to_owned());
     }
     let words: Vec<String> = wanted.iter().map(|(role, on)| format!("{role} on {}:{}", on.kind(), on.id())).collect();

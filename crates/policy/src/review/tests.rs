@@ -119,6 +119,22 @@ fn what_nobody_uses_goes_and_what_is_used_is_narrowed_to_what_it_needs() {
 }
 
 #[test]
+fn a_grant_is_not_narrowed_to_itself_and_more() {
+    let base = world()
+        .person("ann")
+        .person("root")
+        .grant("g_ann", "ann", "administrator", Resource::Server)
+        .grant("g_root", "root", "administrator", Resource::Server)
+        .used("g_ann", "ann", "users.create", "server")
+        .used("g_ann", "ann", "grants.create", "workspace:ws1")
+        .used("g_root", "root", "users.create", "server");
+    let report = reviewed(&base);
+    for grant in ["g_ann", "g_root"] {
+        assert_eq!(advice(&report, grant), &Advice::Keep, "{grant}");
+    }
+}
+
+#[test]
 fn nothing_is_called_unused_before_it_was_counted_for_so_long() {
     let mut base = world().person("ann").grant("g_1", "ann", "owner", workspace());
     base.counted_since = Some(Micros(NOW.0 - 10 * DAY));
