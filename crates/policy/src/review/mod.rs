@@ -106,7 +106,7 @@ impl TokenRow {
     }
 }
 
-/// An endpoint, and what it answers with.
+/// An endpoint, and what it answers with, or its canary.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointRow {
     pub(crate) name: String,
