@@ -192,6 +192,8 @@ fn one(world: &World, engine: &Engine, grant: &Grant, used: &[&Use], judged: boo
     let granted = engine.roles.get(&grant.role).map_or(0, |role| role.verbs.len());
     let (advice, why) = if !judged {
         (Advice::Keep, "it is younger than the time looked at, or uses were not counted for so long".to_owned())
+    } else if used.is_empty() && is_for_emergencies(&grant.role) {
+        (Advice::Keep, "it is for an emergency, and there was none".to_owned())
     } else if used.is_empty() {
         (Advice::Revoke, "nobody used it".to_owned())
     } else {
@@ -279,6 +281,11 @@ fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str
 /// Whether a role reads what no other does: it is no part of any of them, whatever its verbs.
 pub(super) fn is_apart(role: &crate::roles::Role) -> bool {
     role.name == "special_reader"
+}
+
+/// Whether a role is given so that it need not be used: without it nobody comes back in.
+pub(super) fn is_for_emergencies(role: &str) -> bool {
+    role == "break_glass"
 }
 
 /// The server always keeps an administrator.

@@ -135,6 +135,17 @@ fn a_grant_is_not_narrowed_to_itself_and_more() {
 }
 
 #[test]
+fn what_is_for_an_emergency_is_not_called_unused() {
+    let base = world()
+        .person("safe")
+        .grant("g_glass", "safe", "break_glass", Resource::Server)
+        .grant("g_right", "safe", "viewer", Resource::Experiment(7))
+        .used("g_right", "safe", "runs.get", "experiment:7");
+    let report = reviewed(&base);
+    assert_eq!((advice(&report, "g_glass"), advice(&report, "g_right")), (&Advice::Keep, &Advice::Keep));
+}
+
+#[test]
 fn nothing_is_called_unused_before_it_was_counted_for_so_long() {
     let mut base = world().person("ann").grant("g_1", "ann", "owner", workspace());
     base.counted_since = Some(Micros(NOW.0 - 10 * DAY));
