@@ -255,7 +255,7 @@ fn narrow(engine: &Engine, grant: &Grant, used: &[&Use]) -> (Advice, String) {
 fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str>) -> Option<Vec<String>> {
     let own = engine.roles.get(&grant.role)?;
     let fits = |role: &&crate::roles::Role| {
-        (!is_apart(role) || grant.role == role.name)
+        (!role.is_apart() || grant.role == role.name)
             && role.verbs.is_subset(&own.verbs)
             && role.on.iter().any(|kind| kind == on.kind())
             && (role.data || !own.data)
@@ -276,11 +276,6 @@ fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str
         }
     }
     best.map(|(_, roles)| roles)
-}
-
-/// Whether a role reads what no other does: it is no part of any of them, whatever its verbs.
-pub(super) fn is_apart(role: &crate::roles::Role) -> bool {
-    role.name == "special_reader"
 }
 
 /// Whether a role is given so that it need not be used: without it nobody comes back in.
