@@ -161,6 +161,19 @@ def test_what_is_given_by_who_administers_for_some_hours_ends_with_that(fresh_se
     assert ada.session().get(f"{server.url}{ADMIN}/me").ok and owner.session().get(f"{server.url}{ADMIN}/me").ok
 
 
+def test_who_owns_a_workspace_gives_nobody_what_is_read_of_special_categories(server):
+    """Its verbs are an owner's too, and what it reads is not: not by a group of one's own either."""
+    owner, other, group = person(server, "owner"), person(server), f"readers-{uuid.uuid4().hex[:8]}"
+    call(server.session(), server, "POST", "/groups", json={"name": group})
+    call(server.session(), server, "POST", f"/groups/{group}/members", json={"member": owner.name})
+    for receiver in (group, other.name):
+        wish = {"principal": receiver, "role": "special_reader", "resource_kind": "workspace", "justification": "mine"}
+        answer = owner.session().post(f"{server.url}{ADMIN}/grants", json=wish)
+        assert answer.status_code == 403 and "missing: datasets." in answer.text, answer.text
+    # By office it is given, to others.
+    grant(server, other.name, "special_reader")
+
+
 def totp(key: str) -> str:
     """RFC 6238, for the test's own use."""
     digest = hmac.new(base64.b32decode(key), struct.pack(">q", int(time.time()) // 30), hashlib.sha1).digest()
