@@ -147,10 +147,31 @@ def test_what_is_given_by_who_administers_for_some_hours_ends_with_that(fresh_se
     helped = f"helped.{uuid.uuid4().hex[:8]}"
     call(mine, server, "POST", "/users", json={"name": helped, "password": "gravel umbrella nine tulip"})
     call(mine, server, "POST", f"/users/{helped}/password", json=password)
+    # Nor is another way into such an account, nor into one for which somebody else speaks.
+    there = lambda: {"issuer": "https://company.example", "subject": uuid.uuid4().hex}  # noqa: E731
+    call(mine, server, "POST", f"/users/{owner.name}/link", status=403, json=there())
+    call(mine, server, "POST", f"/users/{owner.name}/reset-factors", status=403, json={})
+    call(mine, server, "POST", f"/users/{helped}/reset-factors", json={})
+    call(mine, server, "POST", f"/users/{helped}/link", json=there())
+    refused = mine.post(f"{server.url}{ADMIN}/users/{helped}/password", json=password)
+    assert refused.status_code == 403 and "a provider or a directory" in refused.text, refused.text
     call(root, server, "POST", f"/users/{owner.name}/disable", json={})
     call(mine, server, "POST", f"/users/{owner.name}/enable", status=403, json={})
     call(root, server, "POST", f"/users/{owner.name}/enable", json={})
     assert ada.session().get(f"{server.url}{ADMIN}/me").ok and owner.session().get(f"{server.url}{ADMIN}/me").ok
+
+
+def test_who_owns_a_workspace_gives_nobody_what_is_read_of_special_categories(server):
+    """Its verbs are an owner's too, and what it reads is not: not by a group of one's own either."""
+    owner, other, group = person(server, "owner"), person(server), f"readers-{uuid.uuid4().hex[:8]}"
+    call(server.session(), server, "POST", "/groups", json={"name": group})
+    call(server.session(), server, "POST", f"/groups/{group}/members", json={"member": owner.name})
+    for receiver in (group, other.name):
+        wish = {"principal": receiver, "role": "special_reader", "resource_kind": "workspace", "justification": "mine"}
+        answer = owner.session().post(f"{server.url}{ADMIN}/grants", json=wish)
+        assert answer.status_code == 403 and "missing: datasets." in answer.text, answer.text
+    # By office it is given, to others.
+    grant(server, other.name, "special_reader")
 
 
 def totp(key: str) -> str:

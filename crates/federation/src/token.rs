@@ -32,6 +32,10 @@ impl Claims {
         self.0.get(name).and_then(|value| value.as_i64().or_else(|| value.as_f64().filter(|v| v.abs() < 1e15).map(|v| v as i64)))
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A claim that is a text or a list of texts.
     #[must_use]
     pub fn texts(&self, name: &str) -> Vec<&str> {
@@ -131,7 +135,8 @@ pub(crate) fn verify_statement(token: &str, keys: &[Jwk], issuer: &str, audience
     let timely = now < expires.saturating_add(LEEWAY_S)
         && issued <= now.saturating_add(LEEWAY_S)
         && expires.saturating_sub(issued) <= LIFE_S_MAX
-        && claims.seconds("nbf").is_none_or(|from| from <= now.saturating_add(LEEWAY_S));
+        // One that is no time is no leave to come early (RFC 7519, section 4.1.5).
+        && (!claims.has("nbf") || claims.seconds("nbf").is_some_and(|from| from <= now.saturating_add(LEEWAY_S)));
     let ours = claims.text("iss") == Some(issuer) && claims.texts("aud").contains(&audience);
     (timely && ours).then_some(claims)
 }
@@ -156,8 +161,14 @@ mod tests {
         assert!(verify(&good, &Issuer::new("k2").keys(), ISSUER, "us", NOW).is_none());
         let eternal = issuer.token(&serde_json::json!({"exp": NOW.as_secs() + 10_000_000}), ISSUER, "us");
         assert!(verify(&eternal, &issuer.keys(), ISSUER, "us", NOW).is_none());
-        let later = issuer.token(&serde_json::json!({"nbf": NOW.as_secs() + 600}), ISSUER, "us");
-        assert!(verify(&later, &issuer.keys(), ISSUER, "us", NOW).is_none());
+        let from = |nbf: serde_json::Value| {
+            let token = issuer.token(&serde_json::json!({ "nbf": nbf }), ISSUER, "us");
+            verify(&token, &issuer.keys(), ISSUER, "us", NOW).is_some()
+        };
+        assert!(from(NOW.as_secs().into()) && from(serde_json::Value::Null));
+        for wrong in [serde_json::json!(NOW.as_secs() + 600), "2999-01-01".into(), serde_json::json!(1e300), true.into()] {
+            assert!(!from(wrong.clone()), "{wrong}");
+        }
     }
 
     #[test]

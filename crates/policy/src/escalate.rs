@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gate::Caller;
+use gate::{Caller, DataClasses, DataFacts, DataState, Facts};
 use kernel::{Micros, Problem};
 
 use crate::circumstances::Circumstances;
@@ -38,7 +38,7 @@ pub(crate) struct Gift<'a> {
 /// # Errors
 /// `Forbidden`, saying what would make it possible.
 pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> {
-    if ask(judge, gift.giver, ESCALATE, gift.resource, gift.workspace, gift.now).is_some() {
+    if ask(judge, gift.giver, ESCALATE, gift, None).is_some() {
         return Ok(());
     }
     if gift.receiver.id == gift.giver.id {
@@ -55,8 +55,7 @@ pub(crate) fn may_give(judge: Judge<'_>, gift: Gift<'_>) -> Result<(), Problem> 
             _ => Ok(()),
         };
     }
-    let office = ask(judge, gift.giver, GIVES, gift.resource, gift.workspace, gift.now)
-        .is_some_and(|grants| grants.iter().any(|grant| grant.role == OFFICE));
+    let office = ask(judge, gift.giver, GIVES, gift, None).is_some_and(|grants| grants.iter().any(|grant| grant.role == OFFICE));
     if !office {
         let some: Vec<&str> = missing.verbs.iter().take(3).map(String::as_str).collect();
         return Err(denied(&format!("You do not hold all of the role `{}` there; missing: {}.", gift.role, some.join(", "))));
@@ -85,7 +84,7 @@ fn would_gain(gift: Gift<'_>) -> bool {
 /// The grants by which the giver, with whatever token, gives anything there.
 fn rights_to_give(judge: Judge<'_>, gift: Gift<'_>) -> Vec<Arc<Grant>> {
     let person = Caller { token: None, ..gift.giver.clone() };
-    ask(judge, &person, GIVES, gift.resource, gift.workspace, gift.now).unwrap_or_default()
+    ask(judge, &person, GIVES, gift, None).unwrap_or_default()
 }
 
 /// What is given ends no later than the last of these rights to give it.
@@ -110,32 +109,43 @@ struct Missing {
 
 fn missing(judge: Judge<'_>, gift: Gift<'_>) -> Missing {
     let mut missing = Missing { verbs: Vec::new(), until: None };
-    for verb in judge.engine.roles.get(gift.role).map(|role| &role.verbs).into_iter().flatten() {
-        let Some(grants) = ask(judge, gift.giver, verb, gift.resource, gift.workspace, gift.now) else {
-            missing.verbs.push(verb.clone());
-            continue;
-        };
-        // The longest-lived grant counts; one without an end is endless.
-        let endless = grants.iter().any(|grant| grant.expires_at.is_none());
-        if let Some(end) = grants.iter().filter_map(|grant| grant.expires_at).max().filter(|_| !endless) {
-            missing.until = Some(missing.until.map_or(end, |before| before.min(end)));
+    let Some(role) = judge.engine.roles.get(gift.role) else { return missing };
+    // Others hold its verbs and still do not read what it reads.
+    let about: &[Option<DataFacts>] = if role.is_apart() { &APART } else { &[None] };
+    for verb in &role.verbs {
+        for data in about {
+            let Some(grants) = ask(judge, gift.giver, verb, gift, *data) else {
+                missing.verbs.push(verb.clone());
+                break;
+            };
+            // The longest-lived grant counts; one without an end is endless.
+            let endless = grants.iter().any(|grant| grant.expires_at.is_none());
+            if let Some(end) = grants.iter().filter_map(|grant| grant.expires_at).max().filter(|_| !endless) {
+                missing.until = Some(missing.until.map_or(end, |before| before.min(end)));
+            }
         }
     }
     missing
 }
 
-fn ask(
-    judge: Judge<'_>,
-    caller: &Caller,
-    verb: &str,
-    resource: &Resource,
-    workspace: Option<&str>,
-    now: Micros,
-) -> Option<Vec<Arc<Grant>>> {
-    let (kind, facts) = target_of(resource, workspace);
+/// What one role alone reads: data of special categories, and about health.
+const APART: [Option<DataFacts>; 2] = [
+    Some(DataFacts {
+        state: DataState::Admitted,
+        classes: DataClasses { personal: false, special: true, health: false, financial: false },
+    }),
+    Some(DataFacts {
+        state: DataState::Admitted,
+        classes: DataClasses { personal: false, special: false, health: true, financial: false },
+    }),
+];
+
+fn ask(judge: Judge<'_>, caller: &Caller, verb: &str, gift: Gift<'_>, data: Option<DataFacts>) -> Option<Vec<Arc<Grant>>> {
+    let (kind, facts) = target_of(gift.resource, gift.workspace);
+    let facts = Facts { data, ..facts };
     // Whether the moment is right for giving was judged at the door. Here it counts what the giver has.
     let circumstances = Circumstances { assurance: caller.assurance.min(3), ..Circumstances::CALM };
-    judge.may(Ask { caller, verb, kind, facts: &facts, circumstances, now })
+    judge.may(Ask { caller, verb, kind, facts: &facts, circumstances, now: gift.now })
 }
 
 fn denied(why: &str) -> Problem {

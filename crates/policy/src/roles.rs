@@ -26,6 +26,13 @@ pub struct Role {
     pub verbs: BTreeSet<String>,
 }
 
+impl Role {
+    /// Whether it reads what no other role does: it is no part of any of them, whatever its verbs.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.name == "special_reader"
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RoleText {

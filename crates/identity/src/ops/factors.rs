@@ -2,11 +2,14 @@
 //!
 //! Who changes them must have shown who they are a moment ago: the policy asks for it (`forbid:stale-proof`).
 
+use std::sync::Arc;
+
 use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Kind, Problem, Secret, sha256};
 
 use crate::factors::{Ceremony, Purpose, new_recovery_codes, totp, webauthn};
 use crate::names::parse_label;
+use crate::ops::lasting::may_open;
 use crate::ops::whole::{person, whole_person};
 use crate::port::totp_purpose;
 use crate::store::{NewPasskey, SESSION_ID_PREFIX};
@@ -290,13 +293,14 @@ impl Operation for ResetFactors {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        let (at, by) = (permit.entry().at, permit.caller().id.clone());
-        let user = self.user;
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
+        let (offices, user) = (self.room.inner.offices.get().map(Arc::clone), self.user);
         let write = self.room.db.write(&permit, move |tx| {
             let found = store::principal(tx, PrincipalKind::User, &user)?;
-            if found.id == by {
+            if found.id == caller.id {
                 return Err(Problem::invalid("this is your own account; remove its factors one by one"));
             }
+            may_open(tx, offices.as_deref(), (&caller, &found.id), at)?;
             let removed = store::remove_all_factors(tx, &found.id)?;
             store::end_sessions(tx, &found.id, at)?;
             let removed = i64::try_from(removed).unwrap_or(i64::MAX);

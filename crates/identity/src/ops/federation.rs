@@ -6,6 +6,7 @@ use gate::{Action, CallerKind, Operation, Outcome, Permit, Spend, Target};
 use kernel::{Kind, Problem};
 
 use super::command_line::COMMAND_LINE_TOKEN_SECONDS;
+use super::lasting::may_link;
 use super::remaining::{Left, leave_group};
 use super::tokens::{Minting, mint_in};
 use crate::types::{Exchanged, Name, Principal, PrincipalKind, ScopePattern, TokenWish};
@@ -126,16 +127,18 @@ impl Operation for LinkUser {
     }
 
     async fn run(self, permit: Permit<Self>) -> Result<Principal, Problem> {
-        let (at, by) = (permit.entry().at, permit.caller().id.clone());
+        let (at, caller) = (permit.entry().at, permit.caller().clone());
         let Self { room, user, issuer, subject } = self;
         check_words(&issuer, &subject)?;
+        let offices = room.inner.offices.get().map(Arc::clone);
         let write = room.db.write(&permit, move |tx| {
             let found = store::principal(tx, PrincipalKind::User, &user)?;
-            if found.id == by {
+            if found.id == caller.id {
                 // Else whoever manages accounts could come in by another door, as strong as that is.
                 return Err(Problem::invalid("this is your own account; another administrator links it"));
             }
-            store::link(tx, (&issuer, &subject), &found.id, &by, at)?;
+            may_link(tx, offices.as_deref(), (&caller, &found.id), at)?;
+            store::link(tx, (&issuer, &subject), &found.id, &caller.id, at)?;
             let outcome = Outcome::done().resource(found.id.clone());
             Ok((found, outcome))
         });

@@ -1,5 +1,5 @@
-//! Who administers the server for some hours gives nobody anything that lasts longer than that: what they could give in a group, by a password
-//! or by a token ends with their office, or needs somebody whose office has no end.
+//! Who administers the server for some hours gives nobody anything that lasts longer than that: what they could give in a group, by a password,
+//! by a link with a provider or by a token ends with their office, or needs somebody whose office has no end.
 
 use gate::Caller;
 use kernel::{Micros, Problem};
@@ -53,7 +53,7 @@ pub(super) fn holds_no_longer(
 /// The same of a way into somebody's account. Who broke the glass has it: it is the way back where nobody else comes in, and has alarmed.
 ///
 /// # Errors
-/// `Forbidden` where the account holds roles for longer; `Unavailable` if that cannot be told.
+/// As [`may_link`].
 pub(super) fn may_open(
     reader: &mut Reader<'_>,
     offices: Option<&dyn Offices>,
@@ -62,6 +62,29 @@ pub(super) fn may_open(
 ) -> Result<(), Problem> {
     match offices {
         Some(offices) if offices.broke_glass(reader, &caller.id, at)? => Ok(()),
-        _ => holds_no_longer(reader, offices, (caller, principal_id), at),
+        _ => may_link(reader, offices, (caller, principal_id), at),
     }
+}
+
+/// The same of a way that its holder would not see: who broke the glass has it no more than others. Nor is there one into an account for which
+/// somebody else speaks: they say in which groups it is, also afterwards.
+///
+/// # Errors
+/// `Forbidden` where the account holds roles for longer, or may come to some; `Unavailable` if that cannot be told.
+pub(super) fn may_link(
+    reader: &mut Reader<'_>,
+    offices: Option<&dyn Offices>,
+    (caller, principal_id): (&Caller, &str),
+    at: Micros,
+) -> Result<(), Problem> {
+    holds_no_longer(reader, offices, (caller, principal_id), at)?;
+    let Some(until) = office_end(reader, offices, caller, at)? else { return Ok(()) };
+    if store::is_vouched_for(reader, principal_id)? {
+        return Err(Problem::forbidden(format!(
+            "Permission denied. You administer the server for a while only, until {}, and a provider or a directory says in which groups this \
+             account is, then too; ask an administrator whose role has no end.",
+            until.rfc3339_seconds()
+        )));
+    }
+    Ok(())
 }

@@ -18,6 +18,13 @@ pub(crate) fn linked_by_address(reader: &mut Reader<'_>, issuer: &str, mark: &[u
     Ok(found.pop().filter(|_| found.is_empty()))
 }
 
+/// Whether others speak for this account: a provider that it is linked with, or a directory that looks after it.
+pub(crate) fn is_vouched_for(reader: &mut Reader<'_>, principal_id: &str) -> Result<bool, DbError> {
+    let sql = "SELECT principal_id FROM federated WHERE principal_id = $1
+               UNION SELECT principal_id FROM provisioned WHERE principal_id = $1";
+    Ok(reader.query_one(sql, &[principal_id.into()], |row| row.text(0))?.is_some())
+}
+
 /// Keeps by which address an issuer may speak of its person from now on; none takes the one before away.
 pub(crate) fn set_address_mark(
     tx: &mut Writer<'_>,

@@ -1,10 +1,12 @@
 //! What somebody does who administers the server for some hours ends with that.
 
-use kernel::{Kind, Problem};
+use kernel::{Kind, Problem, random_id};
 
 use super::provisioning::{BRIEF, BROKE, HELD, holders};
 use super::{bearer, secret, worlds};
 use crate::ops::accounts::{CreateService, EnableService, EnableUser};
+use crate::ops::factors::ResetFactors;
+use crate::ops::federation::LinkUser;
 use crate::ops::groups::{AddMember, CreateGroup};
 use crate::ops::passwords::SetPassword;
 use crate::ops::provisioning::Entrust;
@@ -29,19 +31,25 @@ async fn nobody_opens_an_account_that_holds_more_unless_they_broke_the_glass() {
             let set = kind(world.by(bearer(&token.secret), set).await);
             let enable = EnableUser { room: room.clone(), user: user.id.clone() };
             let enabled = kind(world.by(bearer(&token.secret), enable).await);
+            let reset = ResetFactors { room: room.clone(), user: user.id.clone() };
+            let reset = kind(world.by(bearer(&token.secret), reset).await);
+            let (issuer, subject) = ("https://company.example".to_owned(), random_id());
+            let link = LinkUser { room: room.clone(), user: user.id.clone(), issuer, subject };
+            let linked = kind(world.by(bearer(&token.secret), link).await);
             let enable = EnableService { room, service: robot.id.clone() };
-            [set, enabled, kind(world.by(bearer(&token.secret), enable).await)]
+            [set, enabled, reset, linked, kind(world.by(bearer(&token.secret), enable).await)]
         };
         let (brief, broke) = (format!("{BRIEF}{}", ada.id), format!("{BROKE}{}", ada.id));
         let held = [&bob, &robot].map(|who| format!("{HELD}{}", who.id));
         holders.set(&[&brief, &held[0], &held[1]]);
         let no = Some(Kind::Forbidden);
-        assert_eq!(open(&bob).await, [no; 3]);
-        assert_eq!(open(&eve).await, [None, None, no], "who holds nothing is helped");
+        assert_eq!(open(&bob).await, [no; 5]);
+        assert_eq!(open(&eve).await, [None, None, None, None, no], "who holds nothing is helped");
+        assert_eq!(open(&eve).await, [no; 5], "now a provider speaks for them");
         holders.set(&[&brief, &broke, &held[0], &held[1]]);
-        assert_eq!(open(&bob).await, [None; 3]);
+        assert_eq!(open(&bob).await, [None, None, None, no, None], "a link stays, and nobody sees it");
         holders.set(&[&ada.id, &held[0], &held[1]]);
-        assert_eq!(open(&bob).await, [None; 3]);
+        assert_eq!(open(&bob).await, [None; 5]);
     }
 }
 

@@ -106,7 +106,7 @@ impl TokenRow {
     }
 }
 
-/// An endpoint, and what it answers with.
+/// An endpoint, and what it answers with, or its canary.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointRow {
     pub(crate) name: String,
@@ -199,12 +199,12 @@ impl<'a> Decider<'a> {
         }
         let roles: Vec<_> =
             held.iter().filter_map(|name| self.engine.roles.get(*name)).filter(|one| one.data || !wanted.data).collect();
-        !propose::is_apart(wanted) && wanted.verbs.iter().all(|verb| roles.iter().any(|one| one.verbs.contains(verb)))
+        !wanted.is_apart() && wanted.verbs.iter().all(|verb| roles.iter().any(|one| one.verbs.contains(verb)))
     }
 
     /// Whether a role reads what no other does.
     pub(crate) fn is_apart(&self, role: &str) -> bool {
-        self.engine.roles.get(role).is_some_and(propose::is_apart)
+        self.engine.roles.get(role).is_some_and(crate::roles::Role::is_apart)
     }
 
     /// The grants by which it is allowed; none if it is not.

@@ -192,6 +192,8 @@ fn one(world: &World, engine: &Engine, grant: &Grant, used: &[&Use], judged: boo
     let granted = engine.roles.get(&grant.role).map_or(0, |role| role.verbs.len());
     let (advice, why) = if !judged {
         (Advice::Keep, "it is younger than the time looked at, or uses were not counted for so long".to_owned())
+    } else if used.is_empty() && is_for_emergencies(&grant.role) {
+        (Advice::Keep, "it is for an emergency, and there was none".to_owned())
     } else if used.is_empty() {
         (Advice::Revoke, "nobody used it".to_owned())
     } else {
@@ -241,7 +243,8 @@ fn narrow(engine: &Engine, grant: &Grant, used: &[&Use]) -> (Advice, String) {
         };
         wanted.extend(roles.into_iter().map(|role| (role, resource.clone())));
     }
-    if wanted.is_empty() || wanted.iter().all(|(role, resource)| *role == grant.role && *resource == grant.resource) {
+    // Where the grant itself is among them, the rest lies in it.
+    if wanted.is_empty() || wanted.iter().any(|(role, resource)| *role == grant.role && *resource == grant.resource) {
         return (Advice::Keep, "it is used as it is".to_owned());
     }
     let words: Vec<String> = wanted.iter().map(|(role, on)| format!("{role} on {}:{}", on.kind(), on.id())).collect();
@@ -252,7 +255,7 @@ fn narrow(engine: &Engine, grant: &Grant, used: &[&Use]) -> (Advice, String) {
 fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str>) -> Option<Vec<String>> {
     let own = engine.roles.get(&grant.role)?;
     let fits = |role: &&crate::roles::Role| {
-        (!is_apart(role) || grant.role == role.name)
+        (!role.is_apart() || grant.role == role.name)
             && role.verbs.is_subset(&own.verbs)
             && role.on.iter().any(|kind| kind == on.kind())
             && (role.data || !own.data)
@@ -275,9 +278,9 @@ fn smallest(engine: &Engine, grant: &Grant, on: &Resource, verbs: &BTreeSet<&str
     best.map(|(_, roles)| roles)
 }
 
-/// Whether a role reads what no other does: it is no part of any of them, whatever its verbs.
-pub(super) fn is_apart(role: &crate::roles::Role) -> bool {
-    role.name == "special_reader"
+/// Whether a role is given so that it need not be used: without it nobody comes back in.
+pub(super) fn is_for_emergencies(role: &str) -> bool {
+    role == "break_glass"
 }
 
 /// The server always keeps an administrator.

@@ -119,6 +119,33 @@ fn what_nobody_uses_goes_and_what_is_used_is_narrowed_to_what_it_needs() {
 }
 
 #[test]
+fn a_grant_is_not_narrowed_to_itself_and_more() {
+    let base = world()
+        .person("ann")
+        .person("root")
+        .grant("g_ann", "ann", "administrator", Resource::Server)
+        .grant("g_root", "root", "administrator", Resource::Server)
+        .used("g_ann", "ann", "users.create", "server")
+        .used("g_ann", "ann", "grants.create", "workspace:ws1")
+        .used("g_root", "root", "users.create", "server");
+    let report = reviewed(&base);
+    for grant in ["g_ann", "g_root"] {
+        assert_eq!(advice(&report, grant), &Advice::Keep, "{grant}");
+    }
+}
+
+#[test]
+fn what_is_for_an_emergency_is_not_called_unused() {
+    let base = world()
+        .person("safe")
+        .grant("g_glass", "safe", "break_glass", Resource::Server)
+        .grant("g_right", "safe", "viewer", Resource::Experiment(7))
+        .used("g_right", "safe", "runs.get", "experiment:7");
+    let report = reviewed(&base);
+    assert_eq!((advice(&report, "g_glass"), advice(&report, "g_right")), (&Advice::Keep, &Advice::Keep));
+}
+
+#[test]
 fn nothing_is_called_unused_before_it_was_counted_for_so_long() {
     let mut base = world().person("ann").grant("g_1", "ann", "owner", workspace());
     base.counted_since = Some(Micros(NOW.0 - 10 * DAY));

@@ -141,8 +141,13 @@ fn looked_after(reader: &mut Reader<'_>) -> Result<BTreeMap<String, String>, DbE
     Ok(reader.query(sql, &[limit.into()], |row| Ok((row.text(0)?, row.text(1)?)))?.into_iter().collect())
 }
 
+/// What endpoints answer with, and what those answer a share of their requests with that have a canary: a row for each.
 fn endpoints(reader: &mut Reader<'_>) -> Result<Vec<EndpointRow>, DbError> {
-    let sql = "SELECT name, workspace, model_id, choice FROM endpoint ORDER BY endpoint_id LIMIT $1";
+    let sql = "SELECT name, workspace, model_id, choice, endpoint_id FROM endpoint
+               UNION ALL
+               SELECT e.name, e.workspace, e.model_id, r.choice, e.endpoint_id FROM endpoint_rollout r
+               JOIN endpoint e ON e.endpoint_id = r.endpoint_id WHERE r.mode = 'canary' AND r.halted_at IS NULL
+               ORDER BY endpoint_id, choice LIMIT $1";
     reader.query(sql, &[ENDPOINT_COUNT_MAX.into()], |row| {
         Ok(EndpointRow { name: row.text(0)?, workspace: row.text(1)?, model: row.text(2)?, choice: row.text(3)? })
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gate::{Caller, Facts, Target, TargetKind};
+use gate::{Caller, DataClasses, DataFacts, DataState, Facts, Target, TargetKind};
 use kernel::{Kind, Micros};
 
 use super::{Dice, House, START, caller_of, grant, workspace};
@@ -84,6 +84,23 @@ async fn others_pass_on_what_they_hold_and_no_more() {
     check(&house, "olga", "bob", "viewer", On::Server, no).await;
     check(&house, "olga", "bob", "viewer", On::Experiment("5".to_owned()), Some(Kind::NotFound)).await;
     check(&house, "bob", "vera", "viewer", On::Workspace, no).await;
+}
+
+#[tokio::test]
+async fn what_one_role_alone_reads_is_passed_on_by_who_reads_it() {
+    for house in houses().await {
+        let no = Some(Kind::Forbidden);
+        // An owner holds all verbs of it, and reads nothing of special categories.
+        for to in ["bob", "club", "team"] {
+            check(&house, "olga", to, "special_reader", On::Workspace, no).await;
+        }
+        // Who has an office beside gives it to others, and not to a group of their own.
+        check(&house, "root", "mary", "owner", On::Workspace, None).await;
+        check(&house, "mary", "team", "special_reader", On::Workspace, no).await;
+        check(&house, "mary", "bob", "special_reader", On::Workspace, None).await;
+        check(&house, "root", "olga", "special_reader", On::Workspace, None).await;
+        check(&house, "olga", "vera", "special_reader", On::Workspace, None).await;
+    }
 }
 
 #[tokio::test]
@@ -291,12 +308,23 @@ async fn a_check_tells_on(house: House) {
 fn reach(judge: Judge<'_>, who: &[Caller]) -> BTreeSet<(String, String)> {
     let facts =
         |experiment: Option<i64>| Facts { exists: true, workspace: Some("ws".to_owned()), experiment, ..Facts::default() };
+    let classes = DataClasses { special: true, ..DataClasses::default() };
+    let special = || Facts { data: Some(DataFacts { state: DataState::Admitted, classes }), ..facts(None) };
+    let verbs = [
+        "runs.get",
+        "runs.log",
+        "experiments.delete",
+        "artifacts.delete",
+        "audit.search",
+        "grants.create",
+        "users.create",
+        "datasets.read",
+    ];
     let mut all = BTreeSet::new();
     for caller in who {
-        for verb in
-            ["runs.get", "runs.log", "experiments.delete", "artifacts.delete", "audit.search", "grants.create", "users.create"]
-        {
+        for verb in verbs {
             for (name, kind, facts) in [
+                ("special data", TargetKind::Workspace, special()),
                 ("server", TargetKind::Server, Facts { exists: true, ..Facts::default() }),
                 ("workspace", TargetKind::Workspace, facts(None)),
                 ("experiment", TargetKind::Experiment, facts(Some(2))),

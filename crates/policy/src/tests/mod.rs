@@ -7,6 +7,7 @@ mod engine;
 mod giving;
 mod matrix;
 mod names;
+mod paths;
 mod worlds;
 
 use std::collections::{HashMap, HashSet};

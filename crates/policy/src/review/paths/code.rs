@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::{Goal, Place, Search, Step};
-use crate::review::{Someone, Spot, Use};
+use crate::review::{EndpointRow, Someone, Spot, Use};
 use crate::types::{Grant, Resource};
 
 /// Callers that are remembered for each goal: nobody gains by training of their own, so two will do.
@@ -86,8 +86,12 @@ impl<'a> Search<'a> {
 
     /// The grants by which somebody decides what an endpoint answers with, who makes no version of its model.
     fn only_decides(&self, who: &Someone, workspace: &str, name: &str) -> Option<Vec<String>> {
-        let endpoint = self.world.endpoints.iter().find(|one| one.workspace == workspace && one.name == name)?;
-        let spot = Spot::of(&Resource::RegisteredModel(endpoint.model.clone()), Some(workspace));
+        let mut own = self.world.endpoints.iter().filter(|one| one.workspace == workspace && one.name == name);
+        own.find_map(|endpoint| self.only_decides_on(who, endpoint))
+    }
+
+    fn only_decides_on(&self, who: &Someone, endpoint: &EndpointRow) -> Option<Vec<String>> {
+        let spot = Spot::of(&Resource::RegisteredModel(endpoint.model.clone()), Some(&endpoint.workspace));
         if self.may(who, &["versions.create"], &spot).is_some() {
             return None;
         }

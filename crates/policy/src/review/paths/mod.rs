@@ -2,9 +2,9 @@
 //! and follows what it can do to act as another.
 //!
 //! An edge says: who is here can act as who is there, or have something done that only those may who are there. It is taken from what the
-//! engine decides, from owners of service accounts, from grants that were taken back, from endpoints that follow an alias, and from who in fact
-//! has models trained. What two people have to do together is named as such. A goal is each power that lies at the end of a way and that the
-//! one who goes it does not hold: each role on each place, and what no single role says.
+//! engine decides, from owners of service accounts, from grants that were taken back, from endpoints and canaries that follow an alias, and from
+//! who in fact has models trained. What two people have to do together is named as such. A goal is each power that lies at the end of a way and
+//! that the one who goes it does not hold: each role on each place, and what no single role says.
 
 mod code;
 #[cfg(test)]
