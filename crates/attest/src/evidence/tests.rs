@@ -210,7 +210,7 @@ fn hostile_files_are_refused() {
         assert!(verify(value.to_string().as_bytes(), &trust(&[]), Micros(0), None).is_err());
     }
     let mut value: Value = serde_json::from_slice(&evidence().to_bytes().unwrap()).unwrap();
-    value["name"] = "\u{1b}[2J".into();
+    value["name"] = "\u{1b}[2J\u{202e}".into();
     let shown = verify(value.to_string().as_bytes(), &trust(&[&signer(1)]), Micros(0), None).unwrap().to_string();
-    assert!(!shown.contains('\u{1b}'));
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']));
 }
