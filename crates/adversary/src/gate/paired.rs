@@ -3,7 +3,7 @@
 use poison::Random;
 use rayon::prelude::*;
 
-use super::rare::Rare;
+use super::rare::{Open, Rare};
 use crate::at::put;
 use crate::metric::Prepared;
 use crate::stats::{Interval, middle_of, spread};
@@ -44,7 +44,7 @@ fn is_flat(interval: Option<Interval>) -> bool {
 impl Estimate {
     /// Where resamples do differ, a class of few rows may be one of which they do not: an interval knows of it what `rare` says.
     pub(super) fn widen(&mut self, rare: &Rare, z: f64) {
-        let around = |interval: Option<Interval>, value: Option<f64>, open: super::rare::Open, least: f64| {
+        let around = |interval: Option<Interval>, value: Option<f64>, open: Open, least: f64| {
             interval.zip(value).map(|(interval, value)| open.around(interval, value, least))
         };
         if !is_flat(self.interval) {

@@ -78,10 +78,10 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
     schema.collect(&value);
     // Written again, no letter is escaped that need not be.
     schema.check_text(&value.to_string());
+    let problems = schema.problems;
     if opens_files(&value) {
         context.find(rules::OPENS_FILES, None, OPENS_FILES);
     }
-    let problems = schema.problems;
     for problem in problems.into_iter().take(FINDINGS_MAX) {
         context.find(rules::SKOPS_TYPE, None, problem);
     }
@@ -176,47 +176,44 @@ impl Schema<'_> {
 
 /// Whether a vectorizer in it takes texts for names of files.
 fn opens_files(schema: &Value) -> bool {
-    let (mut has_vectorizer, mut inputs) = (false, Vec::new());
-    each(schema, &mut |node| {
-        let text = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default();
-        has_vectorizer |= is_vectorizer(text("__module__"), text("__class__"));
-        if let Some(Value::Object(input)) = node.get(INPUT) {
-            inputs.push(input);
-        }
-    });
+    let mut nodes = Vec::new();
+    gather(schema, &mut nodes);
+    if !nodes.iter().any(|node| is_vectorizer(text_of(node, "__module__"), text_of(node, "__class__"))) {
+        return false;
+    }
+    let inputs: Vec<&Map<String, Value>> = nodes.iter().filter_map(|node| node.get(INPUT)?.as_object()).collect();
     // The reader takes the first node of an id for all of them.
     let ids: BTreeSet<String> = inputs.iter().filter_map(|input| id_of(input)).collect();
-    let mut are_content = inputs.into_iter().all(is_content);
-    each(schema, &mut |node| {
-        let is_read = id_of(node).is_some_and(|id| ids.contains(&id));
-        are_content &= !is_read || is_content(node);
-    });
-    has_vectorizer && !are_content
+    let is_read = |node: &Map<String, Value>| id_of(node).is_some_and(|id| ids.contains(&id));
+    inputs.iter().any(|input| !is_content(input)) || nodes.iter().any(|node| is_read(node) && !is_content(node))
 }
 
-fn each<'a, V: FnMut(&'a Map<String, Value>)>(value: &'a Value, visit: &mut V) {
+fn gather<'a>(value: &'a Value, nodes: &mut Vec<&'a Map<String, Value>>) {
     match value {
         Value::Object(map) => {
-            visit(map);
-            map.values().for_each(|inner| each(inner, visit));
+            nodes.push(map);
+            map.values().for_each(|inner| gather(inner, nodes));
         }
-        Value::Array(items) => items.iter().for_each(|item| each(item, visit)),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, nodes)),
         _ => {}
     }
+}
+
+fn text_of<'a>(node: &'a Map<String, Value>, key: &str) -> &'a str {
+    node.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The id of a node, equal where Python's would be: 1, 1.0 and true are one.
 fn id_of(node: &Map<String, Value>) -> Option<String> {
     let id = node.get("__id__")?;
     let number = id.as_f64().or_else(|| id.as_bool().map(|id| f64::from(u8::from(id))));
-    Some(number.map_or_else(|| id.to_string(), |number| number.to_string()))
+    Some(number.map_or_else(|| id.to_string(), |number| (number + 0.0).to_string()))
 }
 
 /// Whether a node is a text that a vectorizer may have as its `input`.
 fn is_content(node: &Map<String, Value>) -> bool {
-    let text = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default();
-    let content = serde_json::from_str::<Value>(text("content")).unwrap_or_default();
-    text("__loader__") == PLAIN && content.as_str().is_some_and(is_harmless)
+    let content = serde_json::from_str::<Value>(text_of(node, "content")).unwrap_or_default();
+    text_of(node, "__loader__") == PLAIN && content.as_str().is_some_and(is_harmless)
 }
 
 #[cfg(test)]
