@@ -285,7 +285,17 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
     assert "Executed: elsewhere" in card.read_text() and report["root_sha256"] in card.read_text(), card.read_text()
 
     bundle = json.loads(evidence.read_text())
-    for member, value, said in (("receipts", [], "receipt of signature 0"), ("name", "models:/another/1", "name")):
+    resized = [{**bundle["files"][0], "size_bytes": 1_000_000}, *bundle["files"][1:]]
+    retyped = [{**bundle["documents"][0], "media_type": "text/html"}, *bundle["documents"][1:]]
+    cardless = [receipt for receipt in bundle["receipts"] if receipt["of"] != {"document": "card.md"}]
+    for member, value, said in (
+        ("receipts", [], "receipt of signature 0"),
+        ("receipts", cardless, "receipt of `card.md`"),
+        ("name", "models:/another/1", "name"),
+        ("files", resized, "sizes of files"),
+        ("documents", retyped, f"document `{retyped[0]['name']}`"),
+        ("attestations", bundle["attestations"][:2], "all parts"),
+    ):
         evidence.write_text(json.dumps({**bundle, member: value}))
         changed = verify_bundle(evidence, *trusted)
         failed = [claim["what"] for claim in json.loads(changed.stdout)["claims"] if claim["state"] == "fails"]
@@ -298,11 +308,13 @@ def test_evidence_holds_offline_with_receipts_of_the_log(server, mlflow_here, tm
     assert {f"document `{one['name']}`" for one in (first, second)} <= {c["what"] for c in swapped["claims"] if c["state"] == "fails"}
     # A run's parameter names another card by its digest, and the provenance tells of all parameters.
     documents = [{**one, "content": forged if one["name"] == "card.md" else one["content"]} for one in bundle["documents"]]
-    receipts = [receipt for receipt in bundle["receipts"] if receipt["of"] != {"document": "card.md"}]
-    evidence.write_text(json.dumps({**bundle, "documents": documents, "receipts": receipts}))
+    evidence.write_text(json.dumps({**bundle, "documents": documents, "receipts": cardless}))
     chosen = verify_bundle(evidence, *trusted)
     failed = [claim["what"] for claim in json.loads(chosen.stdout)["claims"] if claim["state"] == "fails"]
-    assert chosen.returncode == 3 and failed == ["document `card.md`"], chosen.stdout
+    assert chosen.returncode == 3 and failed == ["receipt of `card.md`", "all parts", "document `card.md`"], chosen.stdout
+    evidence.write_text(json.dumps({**bundle, "keys": []}))
+    keyed = verify_bundle(evidence, *trusted)
+    assert keyed.returncode == 2 and "unknown field `keys`" in keyed.stderr, keyed.stderr
     bundle["receipts"][0]["record"] = bundle["receipts"][0]["record"][:-8] + "AAAAAAA="
     evidence.write_text(json.dumps(bundle))
     broken = verify_bundle(evidence, *trusted)

@@ -304,6 +304,33 @@ def test_a_clean_array_is_one_that_pyarrow_finds_whole(tmp_path):
 
 
 @pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
+def test_a_vectorizer_that_opens_files_is_not_clean(tmp_path):
+    import joblib
+    import skops.io
+    from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    text = tmp_path / "text.txt"
+    text.write_text("some words of a text")
+    (tmp_path / "models").mkdir()
+    for kind in (CountVectorizer, HashingVectorizer, TfidfVectorizer):
+        for how, rows in (("content", ["some words of a text"]), ("filename", [str(text)])):
+            # A field of that name elsewhere is none of the vectorizer's.
+            fitted = make_pipeline(kind(input=how), memory=None).fit(rows)
+            fitted.named = {"filename": "filename"}
+            name = f"{kind.__name__}.{how}"
+            for protocol in range(6):
+                (tmp_path / "models" / f"{name}.{protocol}.pkl").write_bytes(pickle.dumps(fitted, protocol))
+            joblib.dump(fitted, tmp_path / "models" / f"{name}.joblib")
+            skops.io.dump(fitted, tmp_path / "models" / f"{name}.skops")
+    files = reported(tmp_path / "models")
+    wanted = {name: "unknown" if ".filename." in name else "clean" for name in files}
+    assert len(files) == 48 and {name: file["verdict"] for name, file in files.items()} == wanted
+    rules = {finding["rule"] for file in files.values() for finding in file["findings"]}
+    assert rules == {"sklearn.opens_files"}
+
+
+@pytest.mark.skipif(os.environ.get("STRONGROOM_TEST_ENGINE") == "postgres", reason="the scanner has no database")
 def test_exit_codes_and_forms(tmp_path):
     clean, bad, unknown = tmp_path / "clean.pkl", tmp_path / "bad.pkl", tmp_path / "unknown.bin"
     clean.write_bytes(pickle.dumps({"a": [1, 2.0]}))

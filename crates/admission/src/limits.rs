@@ -14,6 +14,8 @@ pub const INSPECTION_COUNT_MAX: i64 = 100;
 pub const ATTEMPT_COUNT_MAX: i64 = 3;
 /// Versions that one act queues to be judged by new rules.
 pub const RESCAN_COUNT: usize = 200;
+/// Admitted versions that are inspected again because a key or certificate was revoked, the newest first.
+pub const REVOKED_COUNT_MAX: usize = 2_000;
 /// How often an inspection's progress is written down.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// The longest life of a waiver.

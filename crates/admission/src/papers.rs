@@ -240,7 +240,7 @@ impl Basis {
         serde_json::to_vec(&envelope).map_err(|error| AttestError::malformed(error.to_string()))
     }
 
-    /// `byproducts` are the papers that go along: their digests under this signature are what makes them count.
+    /// `byproducts` are the papers that go along, and the list of the files: their digests under this signature are what makes them count.
     fn provenance(&self, byproducts: Vec<Resource>) -> Provenance {
         let record = &self.record;
         let data = record.data.iter().map(resource_of);
@@ -290,7 +290,12 @@ impl Basis {
         for paper in [Paper::Bom, Paper::Card, Paper::Dossier] {
             papers.push((paper, self.written(paper)?));
         }
-        let byproducts = papers.iter().map(|(paper, bytes)| Resource::new(paper.word(), &sha256(bytes))).collect();
+        let named = |(paper, bytes): &(Paper, Vec<u8>)| Resource {
+            media_type: paper.media_type().to_owned(),
+            ..Resource::new(paper.word(), &sha256(bytes))
+        };
+        let mut byproducts: Vec<Resource> = papers.iter().map(named).collect();
+        byproducts.push(evidence.list_of_files()?);
         evidence.add_attestation(&self.signed(self.provenance(byproducts))?);
         evidence.add_attestation(&self.written(Paper::Summary)?);
         if let Some(envelope) = &self.inspection {
@@ -299,7 +304,6 @@ impl Basis {
         for (paper, bytes) in &papers {
             evidence.add_document(paper.word(), paper.media_type(), bytes);
         }
-        evidence.add_key("models", self.signer.public_key());
         evidence.to_bytes()
     }
 }

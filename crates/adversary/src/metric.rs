@@ -21,7 +21,8 @@ enum Parts {
     /// Numbers whose mean it is, or the root of the mean.
     Mean { of_rows: Vec<f64>, root: bool },
     /// Pairs of truth and answer.
-    Pairs { truth: Vec<u32>, said: Vec<u32>, classes: usize, f1: bool },
+    /// `plain` is each class's score on all rows: that of a class which a resample misses, or the mean would be of other classes.
+    Pairs { truth: Vec<u32>, said: Vec<u32>, classes: usize, f1: bool, plain: Vec<Option<f64>> },
     /// For each class the places of all rows by rising probability, with the place of the first equal one.
     Orders { truth: Vec<u32>, orders: Vec<(u32, Vec<(u32, u32)>)> },
     /// The bin of each row's confidence, that confidence, and whether it was right.
@@ -66,12 +67,12 @@ impl Prepared {
             Metric::R2 => Parts::Explained(
                 rows.iter().map(|row| (at(truth.numbers(), *row as usize), error(*row as usize).powi(2))).collect(),
             ),
-            Metric::BalancedAccuracy | Metric::F1 => Parts::Pairs {
-                said: rows.iter().map(|row| answers.label(*row as usize)).collect(),
-                truth: labels,
-                classes: truth.classes(),
-                f1: metric == Metric::F1,
-            },
+            Metric::BalancedAccuracy | Metric::F1 => {
+                let said: Vec<u32> = rows.iter().map(|row| answers.label(*row as usize)).collect();
+                let (classes, f1) = (truth.classes(), metric == Metric::F1);
+                let plain = scores((&labels, &said), classes, f1, &vec![1_u32; rows.len()], &[]);
+                Parts::Pairs { truth: labels, said, classes, f1, plain }
+            }
             Metric::CalibrationError => {
                 Parts::Bins(rows.iter().zip(&labels).map(|(row, label)| confidence(answers, *row, *label)).collect())
             }
@@ -88,7 +89,14 @@ impl Prepared {
                 let sum: f64 = of_rows.iter().zip(weights).map(|(value, weight)| value * f64::from(*weight)).sum();
                 (total > 0.0).then(|| if *root { (sum / total).sqrt() } else { sum / total })
             }
-            Parts::Pairs { truth, said, classes, f1 } => of_pairs((truth, said), *classes, *f1, weights),
+            Parts::Pairs { truth, said, classes, f1, plain } => {
+                let scores = scores((truth, said), *classes, *f1, weights, plain);
+                if *f1 && *classes == 2 {
+                    return at(&scores, 1);
+                }
+                let scores: Vec<f64> = scores.into_iter().flatten().collect();
+                (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+            }
             Parts::Orders { truth, orders } => {
                 let areas: Vec<f64> = orders.iter().filter_map(|(class, order)| area(truth, *class, order, weights)).collect();
                 (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
@@ -175,7 +183,8 @@ fn area(truth: &[u32], class: u32, order: &[(u32, u32)], weights: &[u32]) -> Opt
     (equal > 0.0 && own > 0.0 && below > 0.0).then(|| in_order / (own * below))
 }
 
-fn of_pairs((truth, said): (&[u32], &[u32]), classes: usize, f1: bool, weights: &[u32]) -> Option<f64> {
+/// The score of each class; of one without a row that is of it, what `plain` says.
+fn scores((truth, said): (&[u32], &[u32]), classes: usize, f1: bool, weights: &[u32], plain: &[Option<f64>]) -> Vec<Option<f64>> {
     let (mut own, mut answered, mut right) = (vec![0.0_f64; classes], vec![0.0_f64; classes], vec![0.0_f64; classes]);
     for ((truth, said), weight) in truth.iter().zip(said).zip(weights) {
         let weight = f64::from(*weight);
@@ -187,13 +196,12 @@ fn of_pairs((truth, said): (&[u32], &[u32]), classes: usize, f1: bool, weights: 
     }
     let score = |class: usize| {
         let (own, answered, right) = (at(&own, class), at(&answered, class), at(&right, class));
-        if f1 { (own + answered > 0.0).then(|| 2.0 * right / (own + answered)) } else { (own > 0.0).then(|| right / own) }
+        if own > 0.0 {
+            return Some(if f1 { 2.0 * right / (own + answered) } else { right / own });
+        }
+        at(plain, class).or_else(|| (f1 && answered > 0.0).then_some(0.0))
     };
-    if f1 && classes == 2 {
-        return score(1);
-    }
-    let scores: Vec<f64> = (0..classes).filter_map(score).collect();
-    (!scores.is_empty()).then(|| scores.iter().sum::<f64>() / scores.len() as f64)
+    (0..classes).map(score).collect()
 }
 
 #[cfg(test)]
@@ -253,6 +261,20 @@ mod tests {
             assert!((left.unwrap() - right.unwrap()).abs() < 1e-12, "{metric:?} {left:?} {right:?}");
         }
         assert_eq!(value(Metric::Auc, &truth, &once, &[1, 0, 0, 1]), None);
+    }
+
+    #[test]
+    fn a_class_that_a_resample_misses_keeps_its_score() {
+        let (truth, answers) = (classes(vec![0, 0, 1]), Predictions::Labels(vec![0, 1, 1]));
+        assert_eq!(value(Metric::BalancedAccuracy, &truth, &answers, &[1; 3]), Some(0.75));
+        assert_eq!(value(Metric::BalancedAccuracy, &truth, &answers, &[1, 3, 0]), Some(0.625));
+        assert_eq!(value(Metric::F1, &truth, &answers, &[2, 1, 0]), value(Metric::F1, &truth, &answers, &[1; 3]));
+        // A class that no row is of has none.
+        let (one, said) = (classes(vec![0, 0]), Predictions::Labels(vec![0, 0]));
+        assert_eq!(
+            (value(Metric::BalancedAccuracy, &one, &said, &[1; 2]), value(Metric::F1, &one, &said, &[1; 2])),
+            (Some(1.0), None)
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use attest::EcdsaSigner;
+use attest::evidence::{Claim, State};
 use attest::oms::{Coverage, Directory, Method, sign_with_certificates, sign_with_key, verify, verify_signature};
 use attest::policy::{SignerPolicy, TrustedAuthority, TrustedIdentity, TrustedKey};
 use kernel::{Clock, Micros, Secret, SystemClock};
@@ -74,7 +75,9 @@ fn evidence(file: &str, options: &[&str]) -> Done {
     let trust = SignerPolicy { keys: vec![key], ..SignerPolicy::default() }.trust(None)?;
     let report = attest::evidence::verify(&std::fs::read(file)?, &trust, SystemClock.now(), None)?;
     print!("{report}");
-    if report.holds() { Ok(()) } else { Err("not everything holds".into()) }
+    // No log is here that could give receipts.
+    let sound = |claim: &Claim| claim.state == State::Holds || claim.what.starts_with("receipt of");
+    if report.claims.iter().all(sound) { Ok(()) } else { Err("not everything holds".into()) }
 }
 
 fn check(model: Option<&str>, signature: &str, options: &[&str]) -> Done {

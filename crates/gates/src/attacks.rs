@@ -318,6 +318,20 @@ impl SuiteConfig {
         if !(self.evasion.epsilon > 0.0 && self.evasion.epsilon.is_finite()) {
             return Err(GateFileError(format!("`evasion.epsilon` is {}: give more than 0", self.evasion.epsilon)));
         }
+        let limits = [
+            ("evasion.limits", self.evasion.limits),
+            ("membership.advantage", self.membership.advantage),
+            ("membership.recognised", self.membership.recognised),
+            ("extraction.limits", self.extraction.limits),
+            ("trigger.known", self.trigger.known),
+            ("trigger.found", self.trigger.found),
+            ("poisoning.limits", self.poisoning.limits),
+        ];
+        for (name, Limits { notice, refuse }) in limits {
+            if let Some(limit) = notice.into_iter().chain(refuse).find(|limit| !(0.0..=1.0).contains(limit)) {
+                return Err(GateFileError(format!("`{name}` has a limit of {limit}: give 0 to 1, or leave it out")));
+            }
+        }
         let counts = [
             ("rows_max", self.rows_max, 100_000),
             ("evasion.rows", self.evasion.rows, 10_000),
@@ -354,6 +368,8 @@ mod tests {
         check(r#"{"queries_max": 99999999}"#, "99999999 queries");
         check(r#"{"confidence": 1.0}"#, "`confidence` is 1");
         check(r#"{"evasion": {"epsilon": 0}}"#, "`evasion.epsilon` is 0");
+        check(r#"{"evasion": {"limits": {"refuse": 75}}}"#, "`evasion.limits` has a limit of 75");
+        check(r#"{"trigger": {"known": {"notice": -0.1}}}"#, "`trigger.known` has a limit of -0.1");
         check(r#"{"membership": {"shadows": 1000}}"#, "`membership.shadows` is 1000");
     }
 }

@@ -1,5 +1,7 @@
 //! A whole gate file. Strict: an unknown key is an error.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::attacks::Attacks;
@@ -159,6 +161,10 @@ impl GateFile {
         if self.data.len() > DATA_COUNT_MAX {
             return wrong(format!("`data` names {} versions; at most {DATA_COUNT_MAX} are judged on", self.data.len()));
         }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.data.iter().find(|name| !seen.insert(*name)) {
+            return wrong(format!("`data` names `{twice}` twice: leave one out"));
+        }
         if self.leave_out.len() > COLUMN_COUNT_MAX {
             return wrong(format!("`leave_out` names more than {COLUMN_COUNT_MAX} columns"));
         }
@@ -218,6 +224,30 @@ mod tests {
         check(&slices("{column: a, ranges: [{from: 2, below: 1}]}"), "the slices of `a` are none");
         check(&slices("{column: a, ranges: [{}]}"), "the slices of `a` are none");
         check(&slices("{column: a}"), "sound");
+    }
+
+    #[test]
+    fn a_bound_that_no_model_or_every_model_keeps_is_a_mistake() {
+        let rule = |rule: &str, wanted: &str| check(&format!("version: 1\nrules: [{{metric: {rule}}}]\n"), wanted);
+        rule("accuracy, min: 2", "`min` is 2, and `accuracy` is always 0 to 1");
+        rule("accuracy, min: -0.5", "`accuracy` is always 0 to 1");
+        rule("rmse, max: -1", "`rmse` is always 0 or more");
+        rule("r2, min: 1.5", "`r2` is always 1 or less");
+        rule("f1, max_worse: 2", "no model is that much worse");
+        rule("accuracy, min: 0.9, max: 0.5", "`min` is 0.9, above `max`, which is 0.5");
+        rule("rmse, min: 3", "of `rmse` less is better, so `min` alone refuses the better models: give `max`");
+        rule("accuracy, max: 0.9, max_worse: 0.1", "of `accuracy` more is better, so `max` alone");
+        // What is too good to be true may be refused beside what is not good enough.
+        for sound in
+            ["accuracy, min: 0.8, max: 0.99", "rmse, min: 0.1, max: 3", "accuracy, min: 0", "r2, min: -2", "mae, max_worse: 7"]
+        {
+            rule(sound, "sound");
+        }
+        let slices = "version: 1\nslices: {columns: [{column: a}], rules: [{metric: rmse, min: 1}]}\n";
+        check(slices, "the rule on `rmse` in `slices.rules`");
+        let twice = GateFile::from_yaml("version: 1\nmcnemar: {}\ndata: [a@1, b@1, a@1]\n").unwrap_err();
+        assert!(twice.to_string().contains("`data` names `a@1` twice"), "{twice}");
+        assert!(GateFile::from_yaml("version: 1\nmcnemar: {}\ndata: [a@1, a@2]\n").is_ok());
     }
 
     #[test]

@@ -52,6 +52,16 @@ impl Metric {
         matches!(self, Self::Accuracy | Self::BalancedAccuracy | Self::F1 | Self::Auc | Self::R2)
     }
 
+    /// The least and the greatest that it can be.
+    #[must_use]
+    pub const fn range(self) -> (f64, f64) {
+        match self {
+            Self::Accuracy | Self::BalancedAccuracy | Self::F1 | Self::Auc | Self::Brier | Self::CalibrationError => (0.0, 1.0),
+            Self::LogLoss | Self::Rmse | Self::Mae => (0.0, f64::INFINITY),
+            Self::R2 => (f64::NEG_INFINITY, 1.0),
+        }
+    }
+
     /// Whether it is of numbers rather than of classes.
     #[must_use]
     pub const fn of_numbers(self) -> bool {

@@ -163,8 +163,38 @@ pub(crate) fn check_rules(place: &str, rules: &[Rule]) -> Result<(), GateFileErr
             let say = "give it `min`, `max` or a `max_worse` of 0 or more";
             return Err(GateFileError(format!("the rule on `{name}` in `{place}` bounds nothing: {say}")));
         }
+        if let Some(why) = mistake(rule) {
+            return Err(GateFileError(format!("the rule on `{}` in `{place}`: {why}", rule.metric.name())));
+        }
     }
     Ok(())
+}
+
+/// Why no model can keep a rule, or every model does, or only the worse ones.
+fn mistake(rule: &Rule) -> Option<String> {
+    let (name, (least, greatest)) = (rule.metric.name(), rule.metric.range());
+    let range = match (least.is_finite(), greatest.is_finite()) {
+        (true, true) => format!("{least} to {greatest}"),
+        (true, false) => format!("{least} or more"),
+        _ => format!("{greatest} or less"),
+    };
+    for (word, bound) in [("min", rule.min), ("max", rule.max)] {
+        if let Some(bound) = bound.filter(|bound| !(least..=greatest).contains(bound)) {
+            return Some(format!("`{word}` is {bound}, and `{name}` is always {range}"));
+        }
+    }
+    if let Some(worse) = rule.max_worse.filter(|worse| *worse > greatest - least) {
+        return Some(format!("`max_worse` is {worse}, and `{name}` is always {range}, so no model is that much worse"));
+    }
+    if let Some((min, max)) = rule.min.zip(rule.max).filter(|(min, max)| min > max) {
+        return Some(format!("`min` is {min}, above `max`, which is {max}: no model can keep both"));
+    }
+    let (good, own, other) = if rule.metric.more_is_better() { ("more", "min", "max") } else { ("less", "max", "min") };
+    let (own_bound, other_bound) = if rule.metric.more_is_better() { (rule.min, rule.max) } else { (rule.max, rule.min) };
+    if other_bound.is_some() && own_bound.is_none() {
+        return Some(format!("of `{name}` {good} is better, so `{other}` alone refuses the better models: give `{own}`"));
+    }
+    None
 }
 
 pub(crate) fn check_slices(slices: &Slices) -> Result<(), GateFileError> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The version of the rules; it changes with them, so that what was judged by old rules can be judged again.
-pub const RULES_VERSION: &str = "2026.11.5";
+pub const RULES_VERSION: &str = "2026.11.6";
 
 /// What a finding does to the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -135,6 +135,8 @@ rules! {
         "the graph uses operators that are on no list";
     SKOPS_TYPE = "skops.untrusted_type" Block
         "loading makes an object of a type that is on no allow-list";
+    OPENS_FILES = "sklearn.opens_files" Unknown
+        "used as it is, the model opens any file that a caller names, and answers by what is in it";
     CHAT_TEMPLATE = "gguf.chat_template" Note
         "the chat template is a Jinja program of the model's author that the reader runs";
     TEMPLATE_UNSAFE = "gguf.unsafe_template" Block

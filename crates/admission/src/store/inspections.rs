@@ -167,6 +167,19 @@ pub(crate) fn judged_otherwise(reader: &mut Reader<'_>, rules: &str, count: usiz
     reader.query(sql, &binds, |row| Ok((Subject { model_id: row.text(0)?, number: row.int(1)? }, row.text(2)?)))
 }
 
+/// Admitted versions of a workspace, the newest first. Those that are on their way to another verdict already, or were inspected as
+/// often as they may, are left out.
+pub(crate) fn admitted(reader: &mut Reader<'_>, workspace: &str, count: usize) -> Result<Vec<Subject>, DbError> {
+    let sql = "SELECT s.model_id, s.version FROM model_standing s
+               WHERE s.workspace = $1 AND s.state = 'admitted' AND s.place IS NOT NULL
+               AND (SELECT COUNT(*) FROM model_inspection c WHERE c.model_id = s.model_id AND c.version = s.version) < $2
+               AND NOT EXISTS (SELECT 1 FROM model_inspection q
+                   WHERE q.model_id = s.model_id AND q.version = s.version AND q.state IN ('queued', 'running'))
+               ORDER BY s.submitted_at DESC, s.model_id, s.version LIMIT $3";
+    let binds = [workspace.into(), INSPECTION_COUNT_MAX.into(), i64::try_from(count).unwrap_or(i64::MAX).into()];
+    reader.query(sql, &binds, |row| Ok(Subject { model_id: row.text(0)?, number: row.int(1)? }))
+}
+
 /// Notes how far an inspection is; gives whether it was cancelled.
 pub(crate) fn progress(writer: &mut Writer<'_>, id: &str, stage: &str) -> Result<bool, DbError> {
     let sql = "UPDATE model_inspection SET stage = $1 WHERE inspection_id = $2 RETURNING cancelled";

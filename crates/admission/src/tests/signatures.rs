@@ -90,6 +90,28 @@ fn a_signature_counts_if_its_signer_does_and_the_files_are_those_that_were_signe
 }
 
 #[test]
+fn a_revoked_key_has_what_was_admitted_inspected_again() {
+    on_both_engines(|world| async move {
+        world.set(trusting(&[&signer(1)], true)).await;
+        world.put("model/model.sig", &signature(&signer(1), &FILES)).await;
+        world.registered().await;
+        world.inspected().await;
+        assert_eq!(world.shown(1).await.standing.state, DataState::Admitted);
+        // Another signer beside it changes nothing of what is admitted.
+        world.set(trusting(&[&signer(1), &signer(2)], true)).await;
+        assert!(world.runner().step().await.unwrap().is_none());
+        let mut revoked = trusting(&[&signer(1)], true);
+        revoked.revoked.insert(signer(1).public_key().key_id());
+        world.set(revoked.clone()).await;
+        world.inspected().await;
+        assert_eq!(world.shown(1).await.standing.state, DataState::Refused);
+        refused(world.alias(1).await, Kind::Conflict, "was refused");
+        world.set(revoked).await;
+        assert!(world.runner().step().await.unwrap().is_none(), "it was revoked before");
+    });
+}
+
+#[test]
 fn a_changed_an_added_and_a_removed_file_break_the_signature() {
     let changed: &[(&str, &[u8])] = &[FILES[0], ("model.skops", b"0123456780")];
     let missing: &[(&str, &[u8])] = &[FILES[0], FILES[1], ("weights.bin", b"w")];

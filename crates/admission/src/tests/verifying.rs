@@ -42,6 +42,7 @@ fn all_of_an_admitted_version_holds_and_the_keys_are_named() {
             "statement about the inspection",
             "signature 0",
             "attestation 2",
+            "sizes of files",
             "receipt of signature 0",
             "document `card.md`",
         ] {

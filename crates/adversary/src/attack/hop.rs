@@ -45,6 +45,9 @@ pub(crate) fn run(trial: &Trial<'_>) -> Result<AttackReport, Stop> {
     if trial.truth.classes() < 2 {
         return Ok(report.not_applicable("evasion is tried on classifiers: a regressor has no boundary to cross"));
     }
+    if trial.data.features.iter().all(|feature| feature.immutable) {
+        return Ok(report.not_applicable("no column can be changed by who asks"));
+    }
     let space = Space::new(&trial.data.features, trial.data.image, &trial.rows);
     let mut found: Vec<(u32, Option<Turned>)> = Vec::new();
     let mut cut_short = None;
@@ -438,6 +441,16 @@ mod tests {
             assert!(victim.0(&turned.row) > 0.5 || victim.0(original) > 0.5);
             assert_ne!(victim.0(&turned.row), victim.0(original));
         }
+    }
+
+    #[test]
+    fn where_nobody_can_change_anything_there_is_nothing_to_try() {
+        let mut data = blobs(100, 3, 3.0, 3);
+        data.features.iter_mut().for_each(|feature| feature.immutable = true);
+        let report = tried(&logistic(vec![1.0; 3], 0.0), &data, &config(5, 200), run);
+        assert_eq!((report.verdict, report.measure), (Verdict::NotApplicable, None), "{}", report.summary);
+        data.features[1].immutable = false;
+        assert_ne!(tried(&logistic(vec![1.0; 3], 0.0), &data, &config(5, 200), run).verdict, Verdict::NotApplicable);
     }
 
     #[test]

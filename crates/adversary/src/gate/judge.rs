@@ -4,6 +4,7 @@ use gates::{GateFile, Proof, Rule};
 
 use super::costs::{changed, costs};
 use super::paired::{Draw, Estimate, Pair, estimate};
+use super::rare::Rare;
 use super::report::{GateReport, Outcome, Reason, RuleReport};
 use crate::Metric;
 use crate::at::{add, at, narrow};
@@ -188,10 +189,14 @@ impl GateInput<'_> {
                 own.champion_interval =
                     own.champion.map(|value| share_interval(value * rows.len() as f64, rows.len() as f64, draw.confidence));
             }
+            let same = self.candidate.has_probabilities() && self.champion == Some(self.candidate);
+            let z = crate::stats::z_of(draw.confidence);
+            if let Some(rare) = Rare::of(rule.metric, self, rows, same, draw.confidence) {
+                own.widen(&rare, z);
+            }
             if let Some(count) = self.counted(rule.metric, rows) {
-                let same = self.candidate.has_probabilities() && self.champion == Some(self.candidate);
                 let unseen = share_interval(0.0, count, draw.confidence).high;
-                own.doubt(unseen, same, crate::stats::z_of(draw.confidence));
+                own.doubt(unseen, same, z);
             }
         }
         let of_place = |place: usize| {

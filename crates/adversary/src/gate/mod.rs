@@ -3,6 +3,7 @@
 mod costs;
 mod judge;
 mod paired;
+mod rare;
 mod report;
 mod slices;
 #[cfg(test)]

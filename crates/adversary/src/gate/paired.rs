@@ -3,6 +3,7 @@
 use poison::Random;
 use rayon::prelude::*;
 
+use super::rare::{Open, Rare};
 use crate::at::put;
 use crate::metric::Prepared;
 use crate::stats::{Interval, middle_of, spread};
@@ -29,18 +30,41 @@ pub(super) struct Estimate {
     pub(super) gain_interval: Option<Interval>,
     /// The standard error of the gain.
     pub(super) gain_error: f64,
-    /// Whether no resample saw another gain.
+    /// Whether no resample saw another gain, or the gain of a rare class.
     pub(super) gain_is_flat: bool,
 }
 
 /// An interval no wider than this comes of resamples that all agree.
 const FLAT_MAX: f64 = 1e-12;
 
+fn is_flat(interval: Option<Interval>) -> bool {
+    interval.is_some_and(|interval| interval.high - interval.low <= FLAT_MAX)
+}
+
 impl Estimate {
+    /// Where resamples do differ, a class of few rows may be one of which they do not: an interval knows of it what `rare` says.
+    pub(super) fn widen(&mut self, rare: &Rare, z: f64) {
+        let around = |interval: Option<Interval>, value: Option<f64>, open: Open, least: f64| {
+            interval.zip(value).map(|(interval, value)| open.around(interval, value, least))
+        };
+        if !is_flat(self.interval) {
+            self.interval = around(self.interval, self.value, rare.candidate, 0.0);
+            self.error = self.error.hypot(rare.candidate.greater() / z);
+        }
+        if !is_flat(self.champion_interval) {
+            self.champion_interval = around(self.champion_interval, self.champion, rare.champion, 0.0);
+        }
+        if !is_flat(self.gain_interval) {
+            let half = self.gain_interval.zip(self.gain).map_or(0.0, |(interval, gain)| gain - interval.low);
+            self.gain_is_flat = rare.gain.low > half;
+            self.gain_interval = around(self.gain_interval, self.gain, rare.gain, -1.0);
+            self.gain_error = self.gain_error.hypot(rare.gain.greater() / z);
+        }
+    }
+
     /// Resamples of rows that are all right are all right, which proves less than it seems: where all of them agree, the share
     /// `unseen` of the rows may still be otherwise. That both gave the very same answers (`same`) is no such chance.
     pub(super) fn doubt(&mut self, unseen: f64, same: bool, z: f64) {
-        let is_flat = |interval: Option<Interval>| interval.is_some_and(|interval| interval.high - interval.low <= FLAT_MAX);
         let wider = |interval: Interval, least: f64| Interval {
             low: (interval.low - unseen).max(least),
             high: (interval.high + unseen).min(1.0),

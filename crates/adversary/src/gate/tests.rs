@@ -145,6 +145,29 @@ fn a_few_rows_that_are_all_right_are_no_proof() {
 }
 
 #[test]
+fn a_class_of_a_few_rows_leaves_open_what_the_next_one_is() {
+    // A thousand rows of one class, of which some are wrong, and some of another that are all right.
+    let run = |rare: usize, rule: &str, wrong: usize| {
+        let truth = classes((0..1_000 + rare).map(|row| u32::from(row >= 1_000)).collect());
+        let held = Held { truth, slices: Vec::new() };
+        let errs = |every: usize, from: usize| move |row: usize| if row < 1_000 && row % every == from { 1.0 } else { 0.0 };
+        let (candidate, champion) = (answers(&held, 2, errs(wrong, 0)), answers(&held, 1, errs(wrong, 1)));
+        let text = format!("version: 1\nresamples: 300\nrules: [{{metric: {rule}}}]\n");
+        run(&text, &held, &candidate, Some(&champion)).rules
+    };
+    for (rule, wrong, few) in
+        [("balanced_accuracy, min: 0.85", 10, 3), ("balanced_accuracy, max_worse: 0.1", 10, 3), ("f1, min: 0.9", 1_000, 30)]
+    {
+        let unproven = run(few, rule, wrong);
+        assert_eq!((unproven.len(), unproven[0].outcome), (1, Outcome::Unproven), "{unproven:#?}");
+        assert_eq!(run(1_000, rule, wrong)[0].outcome, Outcome::Pass, "{rule}");
+    }
+    // The interval holds what the rare class may be: three rows that are right are no proof of more than about a half.
+    let interval = run(3, "balanced_accuracy, min: 0.5", 10)[0].interval.unwrap();
+    assert!(interval.low < 0.7 && interval.high < 0.97, "{interval:?}");
+}
+
+#[test]
 fn what_cannot_be_judged_refuses_and_what_does_not_apply_does_not() {
     check("rules: [{metric: rmse, max: 1}]\n", |_| 0.2, &[Reason::Missing]);
     check(

@@ -47,8 +47,7 @@ pub fn write(folder: &Path) -> Done {
     let record = record(&manifest, &files)?;
     let mut evidence = Evidence::new("models:/churn/3", &files)?;
     evidence.add_signature(&bundle);
-    evidence.add_key("server", signer.public_key());
-    let mut references = Vec::new();
+    let mut references = vec![evidence.list_of_files()?];
     for (name, media_type, bytes) in [
         ("bom.json", "application/vnd.cyclonedx+json", bom(&record)?),
         ("card.md", "text/markdown", card_markdown(&record).into_bytes()),

@@ -3,7 +3,8 @@
 //!
 //! The file is JSON. What was signed is kept in base64, byte by byte, so that no program that reformats JSON breaks it.
 //!
-//! INVARIANT: a key in the file is never trusted because it is there: only the checker's count. Held by `tests`.
+//! INVARIANT: the file brings no keys: only the checker's count. Held by `tests`.
+//! INVARIANT: each of its fields is under a signature or a receipt, or refused when it is changed. Held by `tests`.
 
 mod report;
 mod verify;
@@ -18,14 +19,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::dsse::within;
 use crate::error::AttestError;
-use crate::keys::PublicKey;
 use crate::oms::{FileDigest, Manifest, RESOURCE_COUNT_MAX, SIGNATURE_NAME};
+use crate::statement::Resource;
 
 /// What the file calls itself.
-pub const EVIDENCE_SCHEMA: &str = "strongroom/evidence/v1";
+pub const EVIDENCE_SCHEMA: &str = "strongroom/evidence/v2";
+/// What a signed statement calls the list of the files, whose sizes and left-out files no signature over the model covers.
+const FILES_NAME: &str = "list of files";
 /// A file is refused beyond this.
 pub const EVIDENCE_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Signatures, statements, documents, keys, receipts: of each at most so many.
+/// Signatures, statements, documents, receipts: of each at most so many.
 pub const PART_COUNT_MAX: usize = 1_000;
 
 /// The file.
@@ -42,7 +45,6 @@ pub struct Evidence {
     attestations: Vec<String>,
     documents: Vec<Document>,
     receipts: Vec<Receipt>,
-    keys: Vec<Key>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -81,13 +83,6 @@ struct Receipt {
     receipt: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Key {
-    name: String,
-    public_key: String,
-}
-
 impl Evidence {
     /// About the model `name` with these files.
     ///
@@ -105,7 +100,6 @@ impl Evidence {
             attestations: Vec::new(),
             documents: Vec::new(),
             receipts: Vec::new(),
-            keys: Vec::new(),
         })
     }
 
@@ -121,7 +115,7 @@ impl Evidence {
         self.attestations.len() - 1
     }
 
-    /// Adds a paper. It counts if a signed statement, or a record of the log, names its digest.
+    /// Adds a paper. It counts if a signed statement names it, with its media type and its digest.
     pub fn add_document(&mut self, name: &str, media_type: &str, content: &[u8]) {
         let content = STANDARD.encode(content);
         self.documents.push(Document { name: name.to_owned(), media_type: media_type.to_owned(), content });
@@ -142,9 +136,14 @@ impl Evidence {
         signatures.chain(attestations).chain(documents).collect()
     }
 
-    /// Adds a public key, for whoever wants to compare it with the one they trust.
-    pub fn add_key(&mut self, name: &str, key: &PublicKey) {
-        self.keys.push(Key { name: name.to_owned(), public_key: key.to_pem() });
+    /// The list of its files, as a signed statement must name it among its documents.
+    ///
+    /// # Errors
+    /// `Malformed` if it cannot be written.
+    pub fn list_of_files(&self) -> Result<Resource, AttestError> {
+        let list = serde_json::to_vec(&self.files)
+            .map_err(|error| AttestError::malformed(format!("the list of files cannot be written: {error}")))?;
+        Ok(Resource::new(FILES_NAME, &sha256(&list)))
     }
 
     /// The file.
@@ -172,7 +171,6 @@ impl Evidence {
             ("the number of statements", read.attestations.len()),
             ("the number of documents", read.documents.len()),
             ("the number of receipts", read.receipts.len()),
-            ("the number of keys", read.keys.len()),
         ] {
             within(what, count, PART_COUNT_MAX)?;
         }

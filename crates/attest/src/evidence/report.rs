@@ -67,11 +67,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// Text of a stranger's file on a terminal: no control characters.
+/// Text of a stranger's file on a terminal: nothing that steers it, or that a reader does not see.
 struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|letter| write!(f, "{}", if letter.is_control() { '\u{fffd}' } else { letter }))
+        kernel::letters(self.0).try_for_each(|(letter, is_hidden)| write!(f, "{}", if is_hidden { '\u{fffd}' } else { letter }))
     }
 }

@@ -51,19 +51,20 @@ fn evidence() -> Evidence {
     let tests = TestResult::of(Vec::new(), [("fine".to_owned(), Outcome::Passed)]);
     let tests = Statement::new(vec![root.clone()], tests).sign(&ours).unwrap();
     let attester = Attester { id: "https://example.org".to_owned() };
-    let papers = References { attester, references: vec![Resource::new("card.md", &sha256(PAPER))] };
+    let mut evidence = Evidence::new("m", &files()).unwrap();
+    let card = Resource { media_type: "text/markdown".to_owned(), ..Resource::new("card.md", &sha256(PAPER)) };
+    let papers = References { attester, references: vec![card, evidence.list_of_files().unwrap()] };
     let papers = Statement::new(vec![root], papers).sign(&ours).unwrap();
     let bundle = sign_with_key(&manifest, &ours).unwrap().to_bytes().unwrap();
-    let mut evidence = Evidence::new("m", &files()).unwrap();
     evidence.add_signature(&bundle);
     evidence.add_attestation(&serde_json::to_vec(&tests).unwrap());
     evidence.add_attestation(&serde_json::to_vec(&papers).unwrap());
     evidence.add_document("card.md", "text/markdown", PAPER);
-    for (of, digest) in evidence.parts().into_iter().filter(|(of, _)| !matches!(of, Of::Document(_))) {
-        let record = record("admissions.vouch", &format!("{} {digest}", "0".repeat(64)));
+    let all: Vec<String> = evidence.parts().into_iter().map(|(_, digest)| digest).collect();
+    let record = record("admissions.vouch", &all.join(" "));
+    for (of, _) in evidence.parts() {
         evidence.add_receipt(of, &record, &receipt(&record));
     }
-    evidence.add_key("server", ours.public_key());
     evidence
 }
 
@@ -81,7 +82,7 @@ fn check(change: impl FnOnce(&mut Value)) -> Vec<String> {
 fn a_whole_file_holds_in_all_its_parts() {
     let report = verify(&evidence().to_bytes().unwrap(), &trust(&[&signer(1)]), Micros(0), Some(&log)).unwrap();
     assert!(report.holds(), "{report}");
-    assert_eq!(report.claims.len(), 9);
+    assert_eq!(report.claims.len(), 12);
     assert_eq!(evidence().document("card.md").unwrap(), ("text/markdown", PAPER.to_vec()));
     assert_eq!(evidence().document("none"), None);
 }
@@ -89,24 +90,49 @@ fn a_whole_file_holds_in_all_its_parts() {
 #[test]
 fn what_was_changed_is_named() {
     let other = STANDARD.encode("another card");
-    assert_eq!(check(|e| e["documents"][0]["content"] = other.into()), ["document `card.md`"]);
-    let all_files = ["list of files", "signature 0"];
+    let exchanged = ["receipt of `card.md`", "all parts", "document `card.md`"];
+    assert_eq!(check(|e| e["documents"][0]["content"] = other.into()), exchanged);
+    assert_eq!(check(|e| e["documents"][0]["media_type"] = "text/html".into()), ["document `card.md`"]);
+    assert_eq!(check(|e| e["files"][0]["size_bytes"] = 5.into()), ["sizes of files"]);
+    let all_files = ["list of files", "signature 0", "sizes of files"];
     assert_eq!(check(|e| e["files"][0]["sha256"] = "00".repeat(32).into()), all_files);
     assert_eq!(check(|e| e["files"].as_array_mut().unwrap().truncate(1)), all_files);
-    let of_root = ["list of files", "attestation 0", "attestation 1", "name", "document `card.md`"];
+    let of_root = ["list of files", "attestation 0", "attestation 1", "name", "sizes of files", "document `card.md`"];
     assert_eq!(check(|e| e["root_sha256"] = "00".repeat(32).into()), of_root);
-    assert_eq!(check(|e| e["signatures"] = json!([])), ["signature", "receipt of signature 0"]);
+    assert_eq!(check(|e| e["signatures"] = json!([])), ["signature", "receipt of signature 0", "all parts"]);
     assert_eq!(check(|e| e["receipts"][0]["record"] = "".into()), ["receipt of signature 0"]);
-    let moved = ["receipt of attestation 0", "receipt of signature 0"];
-    assert_eq!(check(|e| e["receipts"][0]["of"] = json!({ "attestation": 0 })), moved);
-    let receipts = ["receipt of signature 0", "receipt of attestation 0", "receipt of attestation 1"];
+    assert_eq!(check(|e| e["receipts"][0]["of"] = json!({ "attestation": 0 })), ["receipt of signature 0"]);
+    let moved = check(|e| e["receipts"][0]["of"] = json!({ "attestation": 7 }));
+    assert_eq!(moved, ["receipt of attestation 7", "receipt of signature 0"]);
+    let receipts = ["receipt of signature 0", "receipt of attestation 0", "receipt of attestation 1", "receipt of `card.md`"];
     assert_eq!(check(|e| e["receipts"] = json!([])), receipts);
+    assert_eq!(check(|e| e["receipts"].as_array_mut().unwrap().truncate(3)), ["receipt of `card.md`"]);
     assert_eq!(check(|e| e["name"] = "another".into()), ["name"]);
     let swapped = check(|e| {
         let papers = e["attestations"][1].clone();
         e["attestations"] = json!([e["signatures"][0], papers]);
     });
-    assert_eq!(swapped, ["attestation 0", "receipt of attestation 0"]);
+    assert_eq!(swapped, ["attestation 0", "all parts"]);
+}
+
+#[test]
+fn what_was_taken_out_with_its_receipt_is_missed() {
+    let without_a_card = |e: &mut Value| {
+        e["documents"] = json!([]);
+        e["receipts"].as_array_mut().unwrap().truncate(3);
+    };
+    assert_eq!(check(without_a_card), ["all parts"]);
+    let without_tests = |e: &mut Value| {
+        e["attestations"].as_array_mut().unwrap().remove(0);
+        e["receipts"].as_array_mut().unwrap().remove(2);
+    };
+    assert_eq!(check(without_tests), ["all parts"]);
+}
+
+#[test]
+fn a_file_that_the_signature_leaves_out_is_in_the_signed_list() {
+    let beside = json!({ "path": ".gitattributes", "size_bytes": 1, "sha256": "00".repeat(32) });
+    assert_eq!(check(|e| e["files"].as_array_mut().unwrap().push(beside)), ["sizes of files"]);
 }
 
 #[test]
@@ -131,10 +157,15 @@ fn a_digest_that_somebody_chose_vouches_for_nothing() {
         });
         assert!(failed.contains(&"document `card.md`".to_owned()), "{failed:?}");
     }
-    let upload = STANDARD.encode(record("artifacts.write", &evidence().parts()[0].1));
-    assert_eq!(check(|e| e["receipts"][0]["record"] = upload.into()), ["receipt of signature 0"]);
+    let upload = record("artifacts.write", &evidence().parts()[0].1);
+    let uploaded = check(|e| {
+        e["receipts"][0]["record"] = STANDARD.encode(&upload).into();
+        e["receipts"][0]["receipt"] = receipt(&upload).into();
+    });
+    assert_eq!(uploaded, ["receipt of signature 0"]);
     // What is named as one document is no other.
-    assert_eq!(check(|e| e["documents"][0]["name"] = "dossier.html".into()), ["document `dossier.html`"]);
+    let renamed = check(|e| e["documents"][0]["name"] = "dossier.html".into());
+    assert_eq!(renamed, ["receipt of `card.md`", "receipt of `dossier.html`", "document `dossier.html`"]);
 }
 
 #[test]
@@ -147,6 +178,10 @@ fn only_the_checkers_own_keys_count() {
     }
     let report = verify(&bytes, &trust(&[&signer(1)]), Micros(0), None).unwrap();
     assert!(!report.holds() && report.to_string().contains("unchecked  receipt of signature 0"), "{report}");
+    let mut bare: Value = serde_json::from_slice(&bytes).unwrap();
+    bare["receipts"] = json!([]);
+    let report = verify(bare.to_string().as_bytes(), &trust(&[&signer(1)]), Micros(0), None).unwrap();
+    assert!(!report.holds() && report.to_string().contains("unchecked  receipt of `card.md`"), "{report}");
     let stranger: LogCheck<'_> = &|_, _| Err("another log".to_owned());
     assert!(!verify(&bytes, &trust(&[&signer(1)]), Micros(0), Some(stranger)).unwrap().holds());
 }
@@ -156,16 +191,17 @@ fn a_statement_about_another_model_does_not_count() {
     let tests = TestResult::of(Vec::new(), [("fine".to_owned(), Outcome::Passed)]);
     let other = Statement::new(vec![Resource::new("m", &[7; 32])], tests).sign(&signer(1)).unwrap();
     let text = STANDARD.encode(serde_json::to_vec(&other).unwrap());
-    assert_eq!(check(|e| e["attestations"][0] = text.into()), ["attestation 0", "receipt of attestation 0"]);
+    assert_eq!(check(|e| e["attestations"][0] = text.into()), ["attestation 0", "receipt of attestation 0", "all parts"]);
 }
 
 #[test]
 fn hostile_files_are_refused() {
-    let changes: [fn(&mut Value); 5] = [
+    let changes: [fn(&mut Value); 6] = [
         |e| e["schema"] = "x".into(),
+        |e| e["keys"] = json!([]),
         |e| e["more"] = 1.into(),
         |e| e["files"][0]["sha256"] = "x".into(),
-        |e| e["keys"] = json!(vec![json!({ "name": "", "public_key": "" }); PART_COUNT_MAX + 1]),
+        |e| e["signatures"] = json!(vec![""; PART_COUNT_MAX + 1]),
         |e| e["receipts"][0]["of"] = json!({ "other": 0 }),
     ];
     for change in changes {
@@ -174,7 +210,7 @@ fn hostile_files_are_refused() {
         assert!(verify(value.to_string().as_bytes(), &trust(&[]), Micros(0), None).is_err());
     }
     let mut value: Value = serde_json::from_slice(&evidence().to_bytes().unwrap()).unwrap();
-    value["name"] = "\u{1b}[2J".into();
+    value["name"] = "\u{1b}[2J\u{202e}".into();
     let shown = verify(value.to_string().as_bytes(), &trust(&[&signer(1)]), Micros(0), None).unwrap().to_string();
-    assert!(!shown.contains('\u{1b}'));
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']));
 }

@@ -1,12 +1,14 @@
 //! The check.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kernel::{Micros, hex, sha256};
 use serde_json::Value;
 
 use super::report::{Claim, Report, State};
-use super::{Evidence, Of};
+use super::{Document, Evidence, Of};
 use crate::dsse::Envelope;
 use crate::error::AttestError;
 use crate::keys::PublicKey;
@@ -52,6 +54,18 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
     }
     let unnamed = "no statement that holds is about a model of this name";
     report.add("name", if is_named { Ok("in a signed statement".to_owned()) } else { Err(unnamed.to_owned()) });
+    report.add("sizes of files", check_list(&evidence, &vouched));
+    check_receipts(&evidence, log, &mut report);
+    for document in &evidence.documents {
+        report.add(format!("document `{}`", document.name), check_document(document, &vouched));
+    }
+    Ok(report)
+}
+
+/// Every part needs its receipt, and every part that the log names must be there.
+fn check_receipts(evidence: &Evidence, log: Option<LogCheck<'_>>, report: &mut Report) {
+    let parts = evidence.parts();
+    let mut in_the_log = BTreeSet::new();
     for receipt in &evidence.receipts {
         let what = receipt_of(&receipt.of);
         let Some(log) = log else {
@@ -60,20 +74,26 @@ pub fn verify(bytes: &[u8], trust: &Trust, at: Micros, log: Option<LogCheck<'_>>
             continue;
         };
         let record = STANDARD.decode(&receipt.record).unwrap_or_default();
-        report.add(what, check_receipt(&evidence, &receipt.of, &record, &receipt.receipt, log));
+        let said = check_receipt(&parts, &receipt.of, &record, &receipt.receipt, log).map(|(said, named)| {
+            in_the_log.extend(named);
+            said
+        });
+        report.add(what, said);
     }
-    // Documents need no receipt of their own: a statement that stands in the log may name them.
-    let missing = |of: &Of| !matches!(of, Of::Document(_)) && !evidence.receipts.iter().any(|receipt| receipt.of == *of);
-    if log.is_some() {
-        for (of, _) in evidence.parts().into_iter().filter(|(of, _)| missing(of)) {
-            report.add(receipt_of(&of), Err("there is none: nothing shows that it stands in the log".to_owned()));
+    for (of, _) in parts.iter().filter(|(of, _)| !evidence.receipts.iter().any(|receipt| receipt.of == *of)) {
+        let detail = "there is none: nothing shows that it stands in the log".to_owned();
+        // Without a key of the log a receipt would have shown nothing either.
+        let state = if log.is_some() { State::Fails } else { State::Unchecked };
+        report.claims.push(Claim { what: receipt_of(of), state, detail });
+    }
+    if !in_the_log.is_empty() {
+        for (_, digest) in &parts {
+            in_the_log.remove(digest);
         }
+        let gone = in_the_log.len();
+        let lost = format!("the log names {gone} parts that are not in the file: they were taken out or exchanged");
+        report.add("all parts", if gone == 0 { Ok("what the log names is there".to_owned()) } else { Err(lost) });
     }
-    for document in &evidence.documents {
-        let said = check_document(&document.name, &document.content, &vouched);
-        report.add(format!("document `{}`", document.name), said);
-    }
-    Ok(report)
 }
 
 fn receipt_of(part: &Of) -> String {
@@ -104,11 +124,18 @@ fn check_signature(text: &str, trust: &Trust, at: Micros, files: &[FileDigest]) 
     Ok(format!("signed by `{}`{names}{left_out}", signer.trusted_as))
 }
 
+/// A document as a statement names it.
+struct Named {
+    name: String,
+    sha256: String,
+    media_type: String,
+}
+
 /// A statement that holds.
 struct Checked {
     said: String,
-    /// The documents that it names, by name and SHA-256.
-    documents: Vec<(String, String)>,
+    /// The documents that it names.
+    documents: Vec<Named>,
     /// Whether it is about the model by the name that the file has.
     names_it: bool,
 }
@@ -138,7 +165,7 @@ fn check_attestation(text: &str, trust: &Trust, evidence: &Evidence, files: &[Fi
 
 /// What a statement names as documents that belong to its subject. Its other texts, such as a run's parameters, are not its signer's choice:
 /// a digest among them names nothing.
-fn documents_of(statement: &AnyStatement) -> Vec<(String, String)> {
+fn documents_of(statement: &AnyStatement) -> Vec<Named> {
     let kind = statement.predicate_type.as_str();
     let list = if kind == Provenance::TYPE {
         statement.predicate.pointer("/runDetails/byproducts")
@@ -149,38 +176,61 @@ fn documents_of(statement: &AnyStatement) -> Vec<(String, String)> {
     };
     let documents = list.and_then(Value::as_array).into_iter().flatten();
     let text = |one: &Value, pointer: &str| one.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    documents.filter_map(|one| text(one, "/name").zip(text(one, "/digest/sha256"))).collect()
+    let named = |one: &Value| {
+        let (name, sha256) = (text(one, "/name")?, text(one, "/digest/sha256")?);
+        Some(Named { name, sha256, media_type: text(one, "/mediaType").unwrap_or_default() })
+    };
+    documents.filter_map(named).collect()
 }
 
-fn check_receipt(evidence: &Evidence, of: &Of, record: &[u8], receipt: &str, log: LogCheck<'_>) -> Result<String, String> {
-    let text = match of {
-        Of::Signature(place) => evidence.signatures.get(*place),
-        Of::Attestation(place) => evidence.attestations.get(*place),
-        Of::Document(name) => evidence.documents.iter().find(|one| one.name == *name).map(|one| &one.content),
-    };
-    let bytes = text.and_then(|text| STANDARD.decode(text).ok()).ok_or("it is for something that is not in the file")?;
-    if !names(record, &bytes) {
+/// What the log says of a part, and the digests of all parts that the same record names.
+fn check_receipt(
+    parts: &[(Of, String)],
+    of: &Of,
+    record: &[u8],
+    receipt: &str,
+    log: LogCheck<'_>,
+) -> Result<(String, Vec<String>), String> {
+    let (_, digest) = parts.iter().find(|(part, _)| part == of).ok_or("it is for something that is not in the file")?;
+    let said = log(receipt, record)?;
+    let named = parts_of(record);
+    if !named.contains(digest) {
         return Err("the record of the log does not name its SHA-256".to_owned());
     }
-    log(receipt, record)
+    Ok((said, named))
 }
 
-fn check_document(name: &str, content: &str, vouched: &[(String, String)]) -> Result<String, String> {
-    let bytes = STANDARD.decode(content).map_err(|_| "it is not base64")?;
-    let digest = hex(&sha256(&bytes));
-    if vouched.iter().any(|(known, sha256)| known == name && *sha256 == digest) {
+/// The signature over a model leaves sizes out, and some files: a statement names the whole list.
+fn check_list(evidence: &Evidence, vouched: &[Named]) -> Result<String, String> {
+    let list = evidence.list_of_files().map_err(|error| error.to_string())?;
+    let digest = list.digest.get("sha256");
+    if vouched.iter().any(|known| known.name == list.name && Some(&known.sha256) == digest) {
         return Ok("named by a signed statement that holds".to_owned());
     }
-    Err("no signed statement that holds names it with this SHA-256".to_owned())
+    let doubt = "a size may be another, or a file that the signature leaves out";
+    Err(format!("no signed statement that holds names this list of files: {doubt}"))
 }
 
-/// Whether a record of the log is that of making this evidence, and names these bytes as a part of it.
-fn names(record: &[u8], bytes: &[u8]) -> bool {
-    let Ok(record) = serde_json::from_slice::<Value>(record) else { return false };
+fn check_document(document: &Document, vouched: &[Named]) -> Result<String, String> {
+    let bytes = STANDARD.decode(&document.content).map_err(|_| "it is not base64")?;
+    let digest = hex(&sha256(&bytes));
+    let is_it = |known: &&Named| known.name == document.name && known.sha256 == digest;
+    let mut named = vouched.iter().filter(is_it).peekable();
+    if named.peek().is_none() {
+        return Err("no signed statement that holds names it with this SHA-256".to_owned());
+    }
+    if !named.any(|known| known.media_type == document.media_type) {
+        return Err("the signed statement that names it gives it another media type".to_owned());
+    }
+    Ok("named by a signed statement that holds".to_owned())
+}
+
+/// The digests that a record of the log names as parts, if it is that of making evidence.
+fn parts_of(record: &[u8]) -> Vec<String> {
+    let Ok(record) = serde_json::from_slice::<Value>(record) else { return Vec::new() };
     let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let digest = hex(&sha256(bytes));
-    text("/action") == VOUCHING_ACTION
-        && text("/kind") == "outcome"
-        && text("/status") == "done"
-        && text("/details/parts_sha256").split(' ').any(|part| part == digest)
+    if text("/action") != VOUCHING_ACTION || text("/kind") != "outcome" || text("/status") != "done" {
+        return Vec::new();
+    }
+    text("/details/parts_sha256").split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }

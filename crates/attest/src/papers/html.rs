@@ -12,18 +12,20 @@ use super::document::{Block, Document, NOT_KNOWN};
 
 const STYLE: &str = include_str!("style.css");
 
-/// Text for a page.
+/// Text for a page. What a reader would not see is written out.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
+        for (letter, is_hidden) in kernel::letters(self.0) {
             match letter {
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '&' => f.write_str("&amp;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
+                '\n' | '\r' | '\t' => write!(f, "{letter}")?,
+                letter if is_hidden => write!(f, "{}", letter.escape_unicode())?,
                 letter => write!(f, "{letter}")?,
             }
         }

@@ -39,10 +39,10 @@ fn block_text(block: &Block) -> String {
     }
 }
 
-/// Text on one line that no reader of Markdown takes for markup.
+/// Text on one line that no reader of Markdown takes for markup. What a reader would not see is written out.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for (letter, is_hidden) in kernel::letters(text) {
         match letter {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -51,7 +51,8 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(letter);
             }
-            letter if letter.is_control() => out.push(' '),
+            '\n' | '\r' | '\t' => out.push(' '),
+            letter if is_hidden => out.push_str(&format!("\\{}", letter.escape_unicode())),
             letter => out.push(letter),
         }
     }

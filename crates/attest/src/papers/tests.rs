@@ -46,6 +46,16 @@ fn hostile_texts_stay_text() {
 }
 
 #[test]
+fn what_a_reader_would_not_see_is_written_out() {
+    let mut record = full();
+    record.declared.limitations = Some("not \u{202e}decnavda\u{202c} \u{200b}\u{e0041}\0 ❤\u{fe0f}".to_owned());
+    let shown = "not \\u{202e}decnavda\\u{202c} \\u{200b}\\u{e0041}\\u{0} ❤\u{fe0f}";
+    assert!(dossier_html(&record).contains(shown), "{}", dossier_html(&record));
+    let escaped = shown.replace('\\', "\\\\");
+    assert!(card_markdown(&record).contains(&escaped), "{}", card_markdown(&record));
+}
+
+#[test]
 fn the_json_card_is_read_back_as_the_record() {
     for record in [bare(), full(), hostile()] {
         let card: Value = serde_json::from_slice(&card_json(&record).unwrap()).unwrap();

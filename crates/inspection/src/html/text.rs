@@ -11,15 +11,14 @@ pub(super) struct Escaped<'a>(pub &'a str);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write;
-        for letter in self.0.chars() {
+        for (letter, is_hidden) in kernel::letters(self.0) {
             match letter {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' => f.write_char('\u{fffd}')?,
-                letter if letter.is_control() => f.write_char('\u{fffd}')?,
+                _ if is_hidden => f.write_char('\u{fffd}')?,
                 letter => f.write_char(letter)?,
             }
         }

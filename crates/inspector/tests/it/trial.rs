@@ -174,6 +174,10 @@ async fn what_cannot_be_judged_never_passes() {
     let report = check(&elsewhere, &good(), None, &["attack.not_run"]).await;
     let said = detail(&report, "attack.not_run");
     assert!(said.contains("`age`, which the model does not see; it sees a, b, c"), "{said}");
+    let fixed = format!("{RULES}attacks: {{run: [evasion], immutable: [a, b, c]}}\n");
+    let report = tried(&fixed, &good(), None, |_| {}).await;
+    assert!(!report.findings.iter().any(|finding| finding.id.starts_with("attack.")), "{:#?}", report.findings);
+    assert_eq!(report.view.attacks.iter().map(|attack| attack.verdict.as_str()).collect::<Vec<_>>(), ["not_applicable"]);
     let unlabelled = RULES.replace("seed: 3", "label: nothing");
     check(&unlabelled, &good(), None, &["gate.data"]).await;
     let missing = tried(RULES, &good(), None, |spec| spec.missing.push("there is no data version `x@1`".to_owned())).await;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::allow::{AllowList, Mode};
 use crate::context::Context;
-use crate::pickle::POINTERS;
+use crate::pickle::{INPUT, OPENS_FILES, POINTERS, is_harmless, is_vectorizer};
 use crate::report::shown;
 use crate::rules;
 use crate::source::Window;
@@ -31,6 +31,37 @@ const OWN: [&str; 13] = [
 /// Made of pairs, their keys would be other texts than the keys of the schema.
 const DICTIONARIES: [&str; 4] = ["builtins.dict", "collections.OrderedDict", "collections.defaultdict", "collections.Counter"];
 const FUNCTION: &str = "FunctionNode";
+const PLAIN: &str = "JsonNode";
+/// All kinds of nodes that skops has, in all its versions.
+const KINDS: [&str; 27] = [
+    "BytearrayNode",
+    "BytesNode",
+    "CachedNode",
+    "ConstructorFromReduceNode",
+    "DTypeNode",
+    "DefaultDictNode",
+    "DictNode",
+    FUNCTION,
+    PLAIN,
+    "ListNode",
+    "LossNode",
+    "MaskedArrayNode",
+    "MethodNode",
+    "NdArrayNode",
+    "ObjectNode",
+    "OperatorFuncNode",
+    "PartialNode",
+    "QuantileForestNode",
+    "RandomGeneratorNode",
+    "RandomStateNode",
+    "SetNode",
+    "SliceNode",
+    "SparseMatrixNode",
+    "TreeNode",
+    "TupleNode",
+    "TypeNode",
+    "_DictWithDeprecatedKeysNode",
+];
 const FINDINGS_MAX: usize = 32;
 
 pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<()> {
@@ -48,6 +79,9 @@ pub(super) fn look(context: &mut Context<'_>, window: Window<'_>) -> io::Result<
     // Written again, no letter is escaped that need not be.
     schema.check_text(&value.to_string());
     let problems = schema.problems;
+    if opens_files(&value) {
+        context.find(rules::OPENS_FILES, None, OPENS_FILES);
+    }
     for problem in problems.into_iter().take(FINDINGS_MAX) {
         context.find(rules::SKOPS_TYPE, None, problem);
     }
@@ -76,6 +110,11 @@ impl Schema<'_> {
     fn node(&mut self, map: &Map<String, Value>) {
         let text = |key: &str| map.get(key).and_then(Value::as_str);
         let loader = text("__loader__").unwrap_or_default();
+        // Where it is a node itself, it is an entry of a dictionary.
+        let is_known = |kind: &Value| kind.as_str().is_some_and(|kind| KINDS.contains(&kind));
+        if map.get("__loader__").is_some_and(|kind| !kind.is_object() && !is_known(kind)) {
+            self.problems.insert(format!("a node of the kind `{}`, which is none of skops'", shown(loader)));
+        }
         if let (Some(module), Some(function)) = (text("module_path"), text("function")) {
             self.judge(FUNCTION, module, function);
         }
@@ -133,6 +172,48 @@ impl Schema<'_> {
             self.problems.insert(format!("an attribute `{name}`: loading follows pointers that the file makes up"));
         }
     }
+}
+
+/// Whether a vectorizer in it takes texts for names of files.
+fn opens_files(schema: &Value) -> bool {
+    let mut nodes = Vec::new();
+    gather(schema, &mut nodes);
+    if !nodes.iter().any(|node| is_vectorizer(text_of(node, "__module__"), text_of(node, "__class__"))) {
+        return false;
+    }
+    let inputs: Vec<&Map<String, Value>> = nodes.iter().filter_map(|node| node.get(INPUT)?.as_object()).collect();
+    // The reader takes the first node of an id for all of them.
+    let ids: BTreeSet<String> = inputs.iter().filter_map(|input| id_of(input)).collect();
+    let is_read = |node: &Map<String, Value>| id_of(node).is_some_and(|id| ids.contains(&id));
+    inputs.iter().any(|input| !is_content(input)) || nodes.iter().any(|node| is_read(node) && !is_content(node))
+}
+
+fn gather<'a>(value: &'a Value, nodes: &mut Vec<&'a Map<String, Value>>) {
+    match value {
+        Value::Object(map) => {
+            nodes.push(map);
+            map.values().for_each(|inner| gather(inner, nodes));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, nodes)),
+        _ => {}
+    }
+}
+
+fn text_of<'a>(node: &'a Map<String, Value>, key: &str) -> &'a str {
+    node.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The id of a node, equal where Python's would be: 1, 1.0 and true are one.
+fn id_of(node: &Map<String, Value>) -> Option<String> {
+    let id = node.get("__id__")?;
+    let number = id.as_f64().or_else(|| id.as_bool().map(|id| f64::from(u8::from(id))));
+    Some(number.map_or_else(|| id.to_string(), |number| (number + 0.0).to_string()))
+}
+
+/// Whether a node is a text that a vectorizer may have as its `input`.
+fn is_content(node: &Map<String, Value>) -> bool {
+    let content = serde_json::from_str::<Value>(text_of(node, "content")).unwrap_or_default();
+    text_of(node, "__loader__") == PLAIN && content.as_str().is_some_and(is_harmless)
 }
 
 #[cfg(test)]
@@ -204,6 +285,40 @@ mod tests {
         ] {
             check(&node(loader, name), wanted);
         }
+    }
+
+    #[test]
+    fn a_node_of_no_known_kind_is_not_clean() {
+        check(&with("JsonNode", "builtins.str", r#","content":"1""#), Verdict::Clean);
+        for kind in ["EvilNode", "jsonNode", "JsonNode "] {
+            check(&with(kind, "builtins.str", r#","content":"1""#), Verdict::Blocked);
+        }
+        check(r#"{"__loader__":"EvilNode","content":"1"}"#, Verdict::Blocked);
+        check(r#"{"__loader__":7,"__module__":"builtins","__class__":"int"}"#, Verdict::Blocked);
+        let entry = format!(r#","content":{{"__loader__":{}}}"#, plain("1"));
+        check(&with("DictNode", "builtins.dict", &entry), Verdict::Clean);
+    }
+
+    #[test]
+    fn a_vectorizer_that_opens_files_is_not_clean() {
+        let vectorizer = |name: &str, input: &str| {
+            let state = with("DictNode", "builtins.dict", &format!(r#","content":{{"input":{input}}}"#));
+            with("ObjectNode", &format!("sklearn.feature_extraction.text.{name}"), &format!(r#","content":{state}"#))
+        };
+        let known = |text: &str, id: &str| with("JsonNode", "builtins.str", &format!(r#","content":"{text}","__id__":{id}"#));
+        for name in ["CountVectorizer", "HashingVectorizer", "TfidfVectorizer"] {
+            check(&vectorizer(name, &plain(r#"\"content\""#)), Verdict::Clean);
+            check(&vectorizer(name, &plain(r#"\"filename\""#)), Verdict::Unknown);
+            check(&vectorizer(name, &plain(r#"\"f\\u0069lename\""#)), Verdict::Unknown);
+        }
+        let list = |items: &[&str]| with("ListNode", "builtins.list", &format!(r#","content":[{}]"#, items.join(",")));
+        let content = vectorizer("CountVectorizer", &known(r#"\"content\""#, "1"));
+        check(&list(&[&known(r#"\"content\""#, "1"), &known(r#"\"filename\""#, "2"), &content]), Verdict::Clean);
+        for id in ["1", "1.0", "true"] {
+            check(&list(&[&known(r#"\"filename\""#, id), &content]), Verdict::Unknown);
+        }
+        let elsewhere = with("DictNode", "builtins.dict", &format!(r#","content":{{"input":{}}}"#, plain(r#"\"filename\""#)));
+        check(&elsewhere, Verdict::Clean);
     }
 
     #[test]

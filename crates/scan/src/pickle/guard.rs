@@ -261,6 +261,9 @@ impl Machine<'_, '_, '_> {
                 let class = self.class_of(target).unwrap_or(global);
                 self.trace.used(class, Use::StateSet);
                 self.check_state(target, state)?;
+                if self.opens_files(class, state)? {
+                    self.trace.note_about(rules::OPENS_FILES, self.at, super::OPENS_FILES, Some(class as usize));
+                }
                 match self.trace.mode(class) {
                     Some(Mode::JoblibArray) => return joblib::array(self, state),
                     Some(Mode::ArrayMaker) => self.array_filled(class, state)?,

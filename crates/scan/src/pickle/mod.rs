@@ -21,6 +21,7 @@ mod text;
 mod torch;
 mod trace;
 mod value;
+mod vectorizer;
 
 use std::collections::HashSet;
 use std::io;
@@ -35,6 +36,7 @@ use machine::{Ending, Machine, Memory};
 use reader::{Reader, Reading};
 use trace::Operand;
 pub(crate) use trace::{Global, Persistent, Trace};
+pub(crate) use vectorizer::{INPUT, OPENS_FILES, is_harmless, is_vectorizer};
 
 /// Bytes of one text or bytes value that are decoded to look for a pickle in it.
 const DECODED_BYTES_MAX: u64 = 64 << 20;

@@ -40,6 +40,26 @@ fn call(module: &str, name: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_vectorizer_that_opens_files_is_not_clean() {
+    let made = |name: &str, state: &[u8]| {
+        [&[0x80, 4][..], &text("sklearn.feature_extraction.text"), &text(name), b"\x93)\x81", state, b"b."].concat()
+    };
+    let state = |key: &[u8], value: &str| [&b"}("[..], key, &text(value), b"u"].concat();
+    for name in ["CountVectorizer", "HashingVectorizer", "TfidfVectorizer"] {
+        verdict(&made(name, &state(&text("input"), "content")), Verdict::Clean);
+        verdict(&made(name, &state(&text("encoding"), "filename")), Verdict::Clean);
+        verdict(&made(name, &state(&text("input"), "filename")), Verdict::Unknown);
+        verdict(&made(name, &state(b"V\\u0069nput\n", "filename")), Verdict::Unknown);
+        // Two attributes of one name: the last one counts.
+        let twice = [&state(&text("input"), "content")[..], b"(", &text("input"), &text("filename"), b"u"].concat();
+        verdict(&made(name, &twice), Verdict::Unknown);
+    }
+    verdict(&made("TfidfTransformer", &state(&text("input"), "filename")), Verdict::Clean);
+    let report = scan(&made("TfidfVectorizer", &state(&text("input"), "filename")));
+    assert_eq!(report.findings[0].rule.id, "sklearn.opens_files");
+}
+
+#[test]
 fn every_way_to_name_a_global_is_seen() {
     const SYSTEM: &[&str] = &["os.system"];
     let dangerous = "pickle.dangerous_global";
