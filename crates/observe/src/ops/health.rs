@@ -189,8 +189,8 @@ mod tests {
         (0..29).for_each(|number| labelled.add("a", if number < 20 { "a" } else { "b" }, None));
         assert_eq!(real(&labelled), None);
         labelled.add("b", "b", None);
-        // Wilson's interval of 21 in 30, at 95 %.
-        assert_eq!(real(&labelled).unwrap(), "70.0 % (from 52.1 % to 83.3 %) of 30 labelled answers were right");
+        // Wilson's interval of 21 in 30, at 99 %.
+        assert_eq!(real(&labelled).unwrap(), "70.0 % (from 46.5 % to 86.2 %) of 30 labelled answers were right");
     }
 
     #[test]
