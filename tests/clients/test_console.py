@@ -81,6 +81,9 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
         browser.log_in(reviewer.name, reviewer.password)
         browser.go(f"/console/data/{name}/1")
         assert "provenance" in browser.text()
+        # The verdict, the reasons, and then the deciding, to which the verdict leads.
+        headings = [one.get_attribute("id") for one in browser.all("h2")]
+        assert headings[:2] == ["findings", "decide"] and browser.find("#verdict a").get_attribute("href").endswith("#decide")
         browser.fill(reason="looked at it")
         # Enter in the field decides nothing: a decision is a button of its own.
         from selenium.webdriver.common.keys import Keys
