@@ -133,7 +133,7 @@ def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(wo
             ("history.replaceState(null, '', '/console/audit/0')", "NOT the record that was asked for"),
         ):
             browser.driver.refresh()
-            browser.wait(lambda: "says what you read" in said(), "an honest page holds")
+            browser.wait(lambda: "says what you read under “What it says”" in said(), "an honest page holds")
             browser.driver.execute_script(lie)
             browser.driver.execute_async_script("const done = arguments[0]; import(`/console/assets/proof.js?${Math.random()}`).then(() => setTimeout(done, 500), done);")
             assert words in said(), said()

@@ -138,7 +138,7 @@ const said = document.getElementById("checked");
 check().then(
   (fault) => {
     said.className = fault ? "alert" : "good";
-    said.textContent = fault || "Checked here, in your browser: this record is in the log, under a checkpoint that its key signed, and says what you read.";
+    said.textContent = fault || "Checked here: this record is in the log, under a checkpoint that its key signed, and says what you read under “What it says”.";
   },
   (error) => {
     said.className = "alert";
