@@ -87,3 +87,18 @@ def test_what_is_not_there_leads_to_the_list_above_it(server):
     # A program is told of the command.
     told = session.get(f"{server.url}/api/strongroom/v1/datasets/nothing")
     assert told.status_code == 404 and "`strongroom data list`" in told.text
+
+
+def test_a_page_behind_the_end_of_a_list_does_not_say_that_there_is_nothing(server):
+    session = server.session()
+    for path, lie in (
+        ("/console/data", "There is no data set here"),
+        ("/console/models", "No version of a model was registered here"),
+        ("/console/endpoints", "Nothing answers yet"),
+        ("/console/workspaces", "You may see into no workspace"),
+    ):
+        after = "~~~~%2F1" if path.endswith("models") else "~~~~"
+        answer = session.get(f"{server.url}{path}?after={after}", headers={"Accept": "text/html"})
+        assert answer.status_code == 200, answer.text
+        assert lie not in answer.text and "The list ends before this page." in answer.text, path
+        assert f'href="{path}">From its beginning</a>' in answer.text, path
