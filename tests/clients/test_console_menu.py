@@ -102,3 +102,11 @@ def test_a_page_behind_the_end_of_a_list_does_not_say_that_there_is_nothing(serv
         assert answer.status_code == 200, answer.text
         assert lie not in answer.text and "The list ends before this page." in answer.text, path
         assert f'href="{path}">From its beginning</a>' in answer.text, path
+
+
+@pytest.mark.parametrize("path", ["/console", "/console/data", "/console/audit", "/account"])
+def test_no_two_landmarks_have_one_name(server, path):
+    """Who goes from landmark to landmark comes to each table once: what scrolls within a section is no landmark beside it."""
+    shown = server.session().get(f"{server.url}{path}", headers={"Accept": "text/html"}).text
+    named = re.findall(r'<section aria-labelledby="([^"]+)"', shown)
+    assert len(named) == len(set(named)) and 'role="region"' not in shown
