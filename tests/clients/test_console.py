@@ -130,6 +130,7 @@ def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(wo
         for lie, words in (
             ("document.getElementById('readable').textContent = document.getElementById('readable').textContent.replace('datasets.commit', 'datasets.get')", "showed something else"),
             ("document.getElementById('heading').textContent = 'Record 1: datasets.get, done'", "showed something else"),
+            ("document.querySelector('section[aria-labelledby=facts] dd').textContent = 'u_1: account eve'", "showed something else"),
             ("history.replaceState(null, '', '/console/audit/0')", "NOT the record that was asked for"),
         ):
             browser.driver.refresh()
