@@ -81,6 +81,9 @@ def test_a_second_person_lets_data_in_that_the_first_page_led_to(world):
         browser.log_in(reviewer.name, reviewer.password)
         browser.go(f"/console/data/{name}/1")
         assert "provenance" in browser.text()
+        # The verdict, the reasons, and then the deciding, to which the verdict leads.
+        headings = [one.get_attribute("id") for one in browser.all("h2")]
+        assert headings[:2] == ["findings", "decide"] and browser.find("#verdict a").get_attribute("href").endswith("#decide")
         browser.fill(reason="looked at it")
         # Enter in the field decides nothing: a decision is a button of its own.
         from selenium.webdriver.common.keys import Keys
@@ -127,10 +130,11 @@ def test_a_record_is_checked_in_the_browser_and_a_changed_one_is_not_believed(wo
         for lie, words in (
             ("document.getElementById('readable').textContent = document.getElementById('readable').textContent.replace('datasets.commit', 'datasets.get')", "showed something else"),
             ("document.getElementById('heading').textContent = 'Record 1: datasets.get, done'", "showed something else"),
+            ("document.querySelector('section[aria-labelledby=facts] dd').textContent = 'u_1: account eve'", "showed something else"),
             ("history.replaceState(null, '', '/console/audit/0')", "NOT the record that was asked for"),
         ):
             browser.driver.refresh()
-            browser.wait(lambda: "says what you read" in said(), "an honest page holds")
+            browser.wait(lambda: "says what you read under “What it says”" in said(), "an honest page holds")
             browser.driver.execute_script(lie)
             browser.driver.execute_async_script("const done = arguments[0]; import(`/console/assets/proof.js?${Math.random()}`).then(() => setTimeout(done, 500), done);")
             assert words in said(), said()

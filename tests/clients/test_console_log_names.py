@@ -66,6 +66,7 @@ def test_a_record_says_who_what_and_where(world):
     address = re.search(r'href="(/console/audit/\d+)"', listed).group(1)
     text = texts(page(server, auditor, address))
     assert f"{named['ada']}: account {ada.name}" in text and f": data set {named['data']}" in text
+    assert "The server's word" in text, "a name is no part of what is proved"
 
 
 def test_an_account_is_found_by_its_name(world):

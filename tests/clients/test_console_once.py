@@ -1,6 +1,10 @@
 """What is shown once: loading the page again makes nothing a second time, and shows nothing. All of it without scripts."""
 
+import concurrent.futures
+import re
+
 import pytest
+from selenium.webdriver import ActionChains
 
 import browser as browsers
 import harness
@@ -22,6 +26,11 @@ def server():
 
 def labels(server, who) -> list[str]:
     return [one["label"] for one in call(who.session(), server, "GET", "/tokens")["tokens"]]
+
+
+def id_of(page: str, action: str) -> str:
+    """The id of a page's form."""
+    return re.search(rf'action="{action}"[^>]*><input type="hidden" name="once" value="(\w+)"', page).group(1)
 
 
 def shown_again(browser) -> str:
@@ -105,3 +114,48 @@ def test_nobody_else_is_shown_it_or_takes_it_away(server):
     assert shown.status_code == 200 and "sr_pat_" in shown.text and shown.headers["Cache-Control"] == "no-store"
     again = own.get(server.url + address, headers=HTML)
     assert again.status_code == 404 and "sr_pat_" not in again.text
+
+
+def test_a_double_click_makes_one_token(server):
+    ada = person(server, "contributor")
+    with browsers.browser(server, scripts=False) as browser:
+        browser.log_in(ada.name, ada.password)
+        browser.go("/account")
+        browser.find("#token-label").send_keys("clicked")
+        before = browser.find("html")
+        # As a hand does it: the first click is on its way to the server when the second comes.
+        ActionChains(browser.driver, duration=0).move_to_element(browser.find("#add-token")).click().pause(0.02).click().perform()
+        browser.wait(lambda: browsers.is_gone(before) and browser.path().startswith("/account/once/"), "the page of the token")
+        assert browser.find("#token-secret").text.startswith("sr_pat_")
+    assert labels(server, ada).count("clicked") == 1
+
+
+def test_a_form_that_comes_twice_is_done_once(server):
+    ada = person(server, "contributor")
+    own, other = logged_in(server, ada), logged_in(server, ada)
+    sent = {"Origin": server.url, "Sec-Fetch-Site": "same-origin", **HTML}
+
+    def post(session, path, **fields):
+        return session.post(f"{server.url}{path}", data=fields, headers=sent, allow_redirects=False)
+
+    form = {"label": "both", "days": "1", "once": id_of(own.get(f"{server.url}/account", headers=HTML).text, "/account/tokens")}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: post(own, "/account/tokens", **form), range(4)))
+    assert {answer.status_code for answer in answers} == {303} and len({answer.headers["Location"] for answer in answers}) == 1
+    assert labels(server, ada).count("both") == 1
+    assert "sr_pat_" in own.get(server.url + answers[0].headers["Location"], headers=HTML).text
+    # Another session's form of the same id is another form, and so is one whose page was loaded again.
+    assert post(other, "/account/tokens", **form).headers["Location"] != answers[0].headers["Location"]
+    assert post(own, "/account/tokens", **{**form, "once": id_of(own.get(f"{server.url}/account", headers=HTML).text, "/account/tokens")}).ok
+    assert labels(server, ada).count("both") == 3
+    # What was refused was not done, and may come again.
+    refused = {**form, "once": id_of(own.get(f"{server.url}/account", headers=HTML).text, "/account/tokens")}
+    assert post(own, "/account/tokens", **{**refused, "days": "9999"}).status_code == 400
+    assert post(own, "/account/tokens", **refused).status_code == 303
+    # The codes that a first click made are those that the second shows: they are not lost behind a code that was used.
+    offer = post(own, "/account/totp", once=id_of(own.get(f"{server.url}/account", headers=HTML).text, "/account/totp"))
+    page = own.get(server.url + offer.headers["Location"], headers=HTML).text
+    confirm = {"code": totp(re.search(r'id="totp-key">([^<]+)<', page).group(1)), "once": id_of(page, "/account/totp/confirm")}
+    first, second = post(own, "/account/totp/confirm", **confirm), post(own, "/account/totp/confirm", **confirm)
+    assert first.status_code == second.status_code == 303 and first.headers["Location"] == second.headers["Location"]
+    assert own.get(server.url + second.headers["Location"], headers=HTML).text.count("<li><code>") == 10

@@ -14,14 +14,6 @@ from people import call, person
 pytestmark = pytest.mark.strongroom_only
 AUTHORITY = "This server's certificate authority"
 CLIENTS = [AUTHORITY, "mlflow", "boto3", "aws", "tritonclient"]
-# A model for the lines that log one.
-FITTED = """
-import mlflow
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
-
-model = LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +100,7 @@ def test_the_first_steps_lead_to_an_answer_as_they_are_copied(world, desk):
     desk.shell(code["mlflow"], code["mlflow, with the settings of the token"])
     logged = "import mlflow; print(mlflow.search_runs(search_all_experiments=True)['metrics.accuracy'].tolist())"
     assert "0.9" in desk.shell(code["mlflow"], f'python -c "{logged}"')
-    (desk.folder / "train.py").write_text(FITTED + code["mlflow, in Python"])
+    (desk.folder / "train.py").write_text(code["mlflow with scikit-learn and skops, in Python, with the settings of the token"])
     desk.shell(code["mlflow"], "python train.py")
     stands = lambda: call(ada.session(), server, "GET", "/models/churn/versions/1")["state"]  # noqa: E731
     harness.wait_until(lambda: stands() == "admitted", 120, "the model is inspected")
@@ -124,6 +116,31 @@ def test_the_first_steps_lead_to_an_answer_as_they_are_copied(world, desk):
         browser.go("/console/start")
         state = lambda title: next(one for one in browser.all("h2") if title in one.text).find_element("css selector", ".tag").text  # noqa: E731
         assert [state(f"A first {what}") for what in ("run", "model", "answer")] == ["done"] * 3 and state("A workspace") == "done"
+
+
+def test_who_has_only_a_token_is_told_what_recovery_codes_take(world):
+    """The first administrator comes with a token, and a passkey's recovery codes open nothing without a password."""
+    server, _ = world
+    with browsers.browser(server) as browser:
+        browser.add_authenticator()
+        browser.log_in("admin", server.token)
+        browser.go("/account")
+        assert "You have no password: a token alone opens this account" in browser.text()
+        browser.wait(lambda: browser.find("#add-passkey").is_displayed(), "the form for passkeys")
+        browser.find("#key-label").send_keys("phone")
+        browser.click("#add-passkey")
+        assert "if you have none yet" in browser.text()
+        browser.go("/account")
+        assert "they open nothing without one" in browser.text()
+        # What a token opened does not change what opens the account: the passkey does.
+        browser.click("header form button")
+        browser.go("/login")
+        browser.wait(lambda: browser.find("#passkey").is_displayed(), "the log-in with a passkey")
+        browser.click("#passkey")
+        browser.go("/account")
+        browser.fill(new="a long enough password of mine", again="a long enough password of mine")
+        browser.click("form[action='/account/password'] button")
+        assert browser.path() == "/account" and "they open nothing without one" not in browser.text()
 
 
 def log_in_by_command(desk, browser, line: str) -> None:

@@ -104,6 +104,19 @@ function isAsked(index) {
   return index === BigInt(named ? named[1] : element("heading").dataset.index);
 }
 
+// The ids of what was done are the record's. The names behind them are not, and the page says so.
+function showIds(record) {
+  const ids = { Who: record.caller?.id, "To what": record.resource, Where: record.workspace };
+  let areSame = true;
+  for (const label of document.querySelectorAll("section[aria-labelledby=facts] dt")) {
+    const [id, value] = [ids[label.textContent], label.nextElementSibling];
+    if (!id || value.textContent === id || value.textContent.startsWith(`${id}: `) || value.textContent.endsWith(` ${id}`)) continue;
+    value.textContent = id;
+    areSame = false;
+  }
+  return areSame;
+}
+
 // Puts what the exact bytes say in place of what the server showed; says whether that was the same.
 function showExact(exact, index) {
   const record = JSON.parse(exact);
@@ -111,7 +124,8 @@ function showExact(exact, index) {
   const time = element("moment").querySelector("time");
   const heading = `Record ${index}: ${record.action}, ${record.status ?? "begun"}`;
   const readable = indented(exact);
-  const isSame = text("heading") === heading && text("readable") === readable && time?.dateTime === minute;
+  const areIds = showIds(record);
+  const isSame = areIds && text("heading") === heading && text("readable") === readable && time?.dateTime === minute;
   element("heading").textContent = heading;
   element("readable").textContent = readable;
   const own = document.createElement("time");
@@ -138,7 +152,7 @@ const said = document.getElementById("checked");
 check().then(
   (fault) => {
     said.className = fault ? "alert" : "good";
-    said.textContent = fault || "Checked here, in your browser: this record is in the log, under a checkpoint that its key signed, and says what you read.";
+    said.textContent = fault || "Checked here: this record is in the log, under a checkpoint that its key signed, and says what you read under “What it says”.";
   },
   (error) => {
     said.className = "alert";

@@ -18,11 +18,13 @@ use wire::{Answer, Chosen, Door, Inbound};
 use crate::board::part;
 use crate::clients::{Clients, Settings};
 use crate::listing::asked;
-use crate::once::{Make, Once};
+use crate::once::{self, Make, Once};
 use crate::page::{moment, page, redirect};
 
 /// Where the page is.
 const PAGE: &str = "/account";
+/// Where one-time codes are confirmed.
+const CONFIRM: &str = "/account/totp/confirm";
 /// What a token is made for where the form names no time.
 const TOKEN_DAYS_DEFAULT: i64 = 30;
 /// Tokens that are looked through at once.
@@ -65,6 +67,8 @@ struct AccountTemplate<'a> {
     ceremony: &'a str,
     user_handle: &'a str,
     algorithms: &'a str,
+    /// Of its forms.
+    once: String,
 }
 
 #[derive(Template)]
@@ -82,12 +86,16 @@ struct TotpTemplate<'a> {
     typed: &'a str,
     uri: &'a str,
     qr: &'a str,
+    /// Of its form.
+    once: String,
 }
 
 #[derive(Template)]
 #[template(path = "totp_again.html")]
 struct TotpAgainTemplate<'a> {
     fault: &'a str,
+    /// Of its form.
+    once: String,
 }
 
 #[derive(Template)]
@@ -139,6 +147,7 @@ fn overview(door: &mut Door, identity: &Identity) {
                     ceremony: sealed.expose_text().unwrap_or_default(),
                     user_handle: &wire::base64url_text(me.id.as_bytes()),
                     algorithms: &algorithms,
+                    once: once::form_id(),
                 })
             })
         }))
@@ -151,28 +160,35 @@ fn codes(door: &mut Door, identity: &Identity, once: &Once) {
         // The host names the account in the app: no character of it needs to be escaped in an address.
         Ok((OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") }, ()))
     };
-    once.form(door, "/account/totp", offer, |offer, ()| Some(Box::new(move || shown_offer(&offer))));
+    once.form(door, identity, "/account/totp", offer, |offer, ()| Some(Box::new(move || shown_offer(&offer))));
     confirm_code(door, identity, once);
     let room = identity.clone();
     let renew = move |inbound: &Inbound| {
         inbound.form()?.sure()?;
         Ok((RenewRecoveryCodes { room: room.clone() }, ()))
     };
-    once.form(door, "/account/recovery-codes", renew, |codes, ()| shown_codes("Your old recovery codes are void.", codes));
+    once.form(door, identity, "/account/recovery-codes", renew, |codes, ()| {
+        shown_codes("Your old recovery codes are void.", codes)
+    });
 }
 
 /// A wrong code is asked for again: what the app was given stands, and is shown nowhere any more.
 fn confirm_code(door: &mut Door, identity: &Identity, once: &Once) {
     let (room, once) = (identity.clone(), once.clone());
-    door.choice(Method::POST, "/account/totp/confirm", &[ConfirmTotp::ACTION], move |inbound| {
+    door.choice(Method::POST, CONFIRM, &[ConfirmTotp::ACTION, ACCOUNT_ME], move |inbound| {
         let confirm = ConfirmTotp { room: room.clone(), code: Secret::from(inbound.form()?.need("code")?.to_owned()) };
-        let once = once.clone();
+        let (once, room, id) = (once.clone(), room.clone(), once::id_of(inbound)?);
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
+                let turn = once.turn(&once::credential(visitor), CONFIRM, id, visitor.at()).await;
+                if let Some(address) = turn.led_to() {
+                    visitor.call(GetMe { room }).await?;
+                    return Ok(redirect(address));
+                }
                 match visitor.call(confirm).await {
-                    Ok(codes) => once.lead_on(visitor, shown_codes("One-time codes are set up.", codes)),
+                    Ok(codes) => once.lead_on(visitor, turn, shown_codes("One-time codes are set up.", codes)),
                     Err(problem) if problem.kind() == Kind::Invalid => {
-                        let mut answer = page(&TotpAgainTemplate { fault: problem.message() })?;
+                        let mut answer = page(&TotpAgainTemplate { fault: problem.message(), once: once::form_id() })?;
                         *answer.status_mut() = StatusCode::BAD_REQUEST;
                         Ok(answer)
                     }
@@ -188,7 +204,7 @@ fn shown_offer(offer: &TotpOffer) -> Result<Answer, Problem> {
     let code = QrCode::new(uri).map_err(|error| Problem::internal("the QR code could not be made", error))?;
     let drawn = code.render::<svg::Color<'_>>().min_dimensions(220, 220).build();
     let qr = format!("data:image/svg+xml;base64,{}", wire::base64_text(drawn.as_bytes()));
-    page(&TotpTemplate { typed: offer.typed.expose_text().unwrap_or_default(), uri, qr: &qr })
+    page(&TotpTemplate { typed: offer.typed.expose_text().unwrap_or_default(), uri, qr: &qr, once: once::form_id() })
 }
 
 /// Recovery codes are shown once; without new ones there is nothing to show.
@@ -215,7 +231,7 @@ fn passkeys(door: &mut Door, identity: &Identity, once: &Once) {
         };
         Ok((add, ()))
     };
-    once.form(door, "/account/passkeys", add, |(_, codes), ()| shown_codes("The passkey is registered.", codes));
+    once.form(door, identity, "/account/passkeys", add, |(_, codes), ()| shown_codes("The passkey is registered.", codes));
     let room = identity.clone();
     let remove = move |inbound: &Inbound| {
         let form = inbound.form()?;
@@ -242,7 +258,7 @@ fn tokens(door: &mut Door, identity: &Identity, clients: &Clients, once: &Once) 
         Ok((CreateToken { room: room.clone(), wish }, inbound.origin()))
     };
     let clients = clients.clone();
-    once.form(door, "/account/tokens", create, move |minted, url: String| {
+    once.form(door, identity, "/account/tokens", create, move |minted, url: String| {
         let clients = clients.clone();
         Some(Box::new(move || {
             let secret = minted.secret.expose_text().unwrap_or_default();

@@ -14,7 +14,8 @@ use crate::board::{Cell, Table, Tone, part};
 use crate::page::{moment, page_in, redirect_in};
 use crate::query::Query;
 
-const PAGE: &str = "/console/alerts";
+/// Where the pages are.
+pub const PAGE: &str = "/console/alerts";
 /// The states, as the list can be narrowed to them.
 const STATES: [AlertState; 3] = [AlertState::Open, AlertState::Acknowledged, AlertState::Resolved];
 

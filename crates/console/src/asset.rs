@@ -9,7 +9,7 @@ use wire::{Answer, Door, Inbound};
 pub const ASSET: Action = Action::read("ui.asset");
 
 /// Name, media type, content.
-const ALL: [(&str, &str, &str); 11] = [
+const ALL: [(&str, &str, &str); 12] = [
     ("console.css", "text/css; charset=utf-8", include_str!("../assets/console.css")),
     ("complete.js", "text/javascript; charset=utf-8", include_str!("../assets/complete.js")),
     ("contract.js", "text/javascript; charset=utf-8", include_str!("../assets/contract.js")),
@@ -19,6 +19,7 @@ const ALL: [(&str, &str, &str); 11] = [
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
     ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
     ("passkey.js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
+    ("places.js", "text/javascript; charset=utf-8", include_str!("../assets/places.js")),
     ("proof.js", "text/javascript; charset=utf-8", include_str!("../assets/proof.js")),
     ("times.js", "text/javascript; charset=utf-8", include_str!("../assets/times.js")),
 ];

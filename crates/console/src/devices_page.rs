@@ -11,7 +11,7 @@ use identity::ops::account::{ACCOUNT_ME, GetMe};
 use kernel::Micros;
 use wire::{Chosen, Door, Inbound};
 
-use crate::once::Once;
+use crate::once::{self, Once};
 use crate::page::{moment, page, redirect};
 
 /// Where the page is.
@@ -45,6 +45,8 @@ pub const fn evidence_words(device: &devices::Device) -> &'static str {
 struct DevicesTemplate<'a> {
     name: &'a str,
     devices: &'a [devices::Device],
+    /// Of the form that enrols one.
+    once: String,
 }
 
 #[derive(Template)]
@@ -64,13 +66,13 @@ pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices, once: &On
             Box::pin(async move {
                 let me = visitor.call(GetMe { room: accounts }).await?;
                 let own = visitor.call(OwnDevices { room, device: None }).await?;
-                page(&DevicesTemplate { name: &me.name, devices: &own })
+                page(&DevicesTemplate { name: &me.name, devices: &own, once: once::form_id() })
             })
         }))
     });
     let room = devices.clone();
     let invite = move |inbound: &Inbound| Ok((Invite { room: room.clone() }, inbound.origin()));
-    once.form(door, "/account/devices/enrolment", invite, |leave, url: String| {
+    once.form(door, identity, "/account/devices/enrolment", invite, |leave, url: String| {
         Some(Box::new(move || {
             let secret = leave.secret.expose_text().unwrap_or_default();
             page(&EnrolmentTemplate { secret, url: &url, ends: moment(leave.expires_at) })

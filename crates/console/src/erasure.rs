@@ -16,7 +16,8 @@ use crate::board::{Cell, Table, called, counted, part};
 use crate::listing::after;
 use crate::page::{moment, page_in, redirect_in};
 
-const PAGE: &str = "/console/erasure";
+/// Where the pages are.
+pub const PAGE: &str = "/console/erasure";
 /// Erasures of one page.
 const ROWS: usize = 50;
 

@@ -38,6 +38,7 @@ mod lineage_layout;
 mod lineage_page;
 mod listing;
 mod login;
+mod lost;
 mod model_report;
 mod models;
 mod models_compare;

@@ -9,11 +9,16 @@ use crate::board::Table;
 use crate::page::{page_in, plain_moment};
 use crate::query::Query;
 
+/// What stands in place of the rows of a page that is not the first: it does not say that there is nothing.
+pub const BEHIND_ITS_END: &str = "The list ends before this page.";
+
 #[derive(Template)]
 #[template(path = "listing.html")]
 struct ListingTemplate {
     table: Table,
     links: Vec<(&'static str, String)>,
+    /// Where the list begins, if the page stands behind its end; empty else.
+    beginning: String,
     /// Tables behind it.
     more: Vec<Table>,
 }
@@ -40,11 +45,28 @@ pub fn listing_with(workspace: &str, table: Table, links: Vec<(&'static str, Str
 /// `Internal` if the template cannot be filled in.
 pub fn listing_of(
     workspace: &str,
-    table: Table,
+    mut table: Table,
     links: Vec<(&'static str, String)>,
     more: Vec<Table>,
 ) -> Result<Answer, Problem> {
-    page_in(workspace, &ListingTemplate { table, links, more })
+    let beginning = if table.rows.is_empty() { beginning_here() } else { String::new() };
+    if !beginning.is_empty() {
+        BEHIND_ITS_END.clone_into(&mut table.empty);
+    }
+    page_in(workspace, &ListingTemplate { table, links, beginning, more })
+}
+
+/// Where the list of this page begins, if the page is not its first; empty else.
+pub fn beginning_here() -> String {
+    beginning(&wire::address_here().unwrap_or_default()).unwrap_or_default()
+}
+
+fn beginning(address: &str) -> Option<String> {
+    let (path, query) = address.split_once('?')?;
+    let place = |pair: &&str| pair.starts_with("after=");
+    query.split('&').find(place).filter(|pair| *pair != "after=")?;
+    let others: Vec<&str> = query.split('&').filter(|pair| !place(pair)).collect();
+    Some(if others.is_empty() { path.to_owned() } else { format!("{path}?{}", others.join("&")) })
 }
 
 /// A parameter of the page's address; an empty one is none.
@@ -93,5 +115,24 @@ pub fn narrowed(title: &str, which: Which) -> String {
         Which::All => title.to_owned(),
         Which::In(state) => format!("{title}: {}", state.word()),
         Which::WaivedUntil(end) => format!("{title}: let in by a waiver that ends before {}", plain_moment(end)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_behind_the_end_of_a_list_leads_to_its_beginning() {
+        for (address, found) in [
+            ("/console/data?after=a", Some("/console/data")),
+            ("/console/data?state=refused&after=a&workspace=w", Some("/console/data?state=refused&workspace=w")),
+            ("/console/data?state=refused", None),
+            ("/console/data?after=", None),
+            ("/console/data", None),
+            ("", None),
+        ] {
+            assert_eq!(beginning(address).as_deref(), found, "{address}");
+        }
     }
 }

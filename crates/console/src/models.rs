@@ -12,7 +12,7 @@ use wire::{Answer, Chosen, Door, Inbound};
 use crate::board::{Cell, Table, Tone, bytes, called, part};
 use crate::findings::{self, Report, Shown};
 use crate::lineage_page;
-use crate::listing::{by_state, narrowed, which};
+use crate::listing::{beginning_here, by_state, narrowed, which};
 use crate::model_report::ModelReport;
 use crate::page::{moment, page_in};
 use crate::promotion::Promotion;
@@ -43,6 +43,8 @@ struct ModelsTemplate {
     /// The version as it is chosen by, and its cells.
     rows: Vec<(String, Vec<Cell>)>,
     next: String,
+    /// Where the list begins, if this page is not its first; empty else.
+    beginning: String,
 }
 
 #[derive(Template)]
@@ -102,6 +104,7 @@ pub fn routes(door: &mut Door, rooms: &Rooms) {
             columns: vec!["Version", "State", "Size", "Registered", "By", "Its waiver ends"],
             rows: found.rows.iter().map(row).collect(),
             next: found.next.map(|next| query.with("after", &next).at(PAGE)).unwrap_or_default(),
+            beginning: beginning_here(),
         };
         page_in(&workspace, &template)
     });

@@ -11,7 +11,7 @@ use kernel::{Kind, Micros, Problem, Secret};
 use wire::{Answer, Whence};
 
 use crate::board::part;
-use crate::once;
+use crate::{lost, once};
 
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody frames us, forms go to us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -243,6 +243,8 @@ fn with_moments(page: &str) -> String {
 struct ProblemTemplate<'a> {
     title: &'a str,
     message: &'a str,
+    /// Where what is missing would be listed: addresses, and what their links say.
+    ways: Vec<(String, &'static str)>,
     back: &'a str,
 }
 
@@ -261,19 +263,22 @@ pub fn problem_page(problem: &Problem, whence: &Whence) -> Answer {
     let address = wire::address_here().unwrap_or_default();
     let is_missing = problem.kind() == Kind::NotFound;
     let was_once = is_missing && wire::lies_under(&address, once::PAGE);
+    let ways = if is_missing { lost::ways(&address) } else { Vec::new() };
     let (title, message) = if is_missing && is_list_of_workspace(&address) {
         ("You have no role here", no_role_in(&whence.workspace))
     } else if was_once {
         ("It was shown once", problem.message().to_owned())
-    } else {
+    } else if ways.is_empty() {
         (title, problem.message().to_owned())
+    } else {
+        (title, lost::without_command(problem.message()).to_owned())
     };
     let back = match whence.back.as_str() {
         "" if was_once => "/account",
         "" => HOME,
         back => back,
     };
-    let template = ProblemTemplate { title, message: &message, back };
+    let template = ProblemTemplate { title, message: &message, ways, back };
     page_in(&whence.workspace, &template).unwrap_or_else(|problem| wire::problem_answer(&problem, true))
 }
 

@@ -32,6 +32,15 @@ const TOKEN: &str = "YOUR-TOKEN";
 const STANDINGS: usize = 50;
 /// What is said of commands that need what the step of the token has: a token in the environment, and the authority's file.
 const WITH_TOKEN: &str = "strongroom, with the settings of the token";
+/// A whole program, so that nobody needs a model for a first one. The step of the first answer asks it.
+const FIRST_MODEL: &str = "import mlflow
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+rows, kinds = load_iris(return_X_y=True)
+with mlflow.start_run():
+    model = LogisticRegression(max_iter=500).fit(rows, kinds)
+    mlflow.sklearn.log_model(model, name=\"model\", registered_model_name=\"churn\", serialization_format=\"skops\")";
 /// Experiments that are looked through for a first run.
 const EXPERIMENTS: i64 = 100;
 
@@ -102,7 +111,8 @@ async fn passkey(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
     let (factors, _) = visitor.call(ListFactors { room: rooms.identity.clone() }).await?;
     let words = match (factors.passkeys.len(), factors.totp_since.is_some()) {
         (0, false) => {
-            "A password alone opens your account. Add a passkey: nothing that somebody can be talked out of.".to_owned()
+            "A password or a token alone opens your account. Add a passkey: nothing that somebody can be talked out of."
+                .to_owned()
         }
         (0, true) => "You have no passkey. One-time codes guard your account, and somebody can be talked out of one.".to_owned(),
         (1, _) => format!("You have a passkey, and {} recovery codes left.", factors.recovery_codes_left),
@@ -243,14 +253,13 @@ async fn model(visitor: &Visitor, rooms: &Rooms) -> Result<Step, Problem> {
     };
     let found = if_allowed(visitor, list).await?.map(|found| found.rows).unwrap_or_default();
     let (is_done, words) = model_words(&found, visitor.at());
-    let code = "mlflow.sklearn.log_model(model, name=\"model\", registered_model_name=\"churn\", serialization_format=\"skops\")";
     Ok(Step {
         title: "A first model",
         is_done,
         is_optional: false,
         words: words.to_owned(),
         link: Some(("/console/models", "Models")),
-        settings: commands("mlflow, in Python", code),
+        settings: commands("mlflow with scikit-learn and skops, in Python, with the settings of the token", FIRST_MODEL),
     })
 }
 
