@@ -132,9 +132,12 @@ def test_ranges_documents_and_the_archive(server, crew, admitted):
     assert page.headers["content-security-policy"].startswith("sandbox")
     envelope = session.get(f"{base}/documents/attestation.json").json()
     assert envelope["payloadType"] == "application/vnd.in-toto+json"
+    croissant = session.get(f"{base}/documents/croissant.json")
+    assert croissant.headers["content-type"] == "application/ld+json" and croissant.json()["name"] == admitted
     session = crew["contributor"].session()
     archive = tarfile.open(fileobj=io.BytesIO(session.get(f"{base}/export").content))
-    assert {"manifest.txt", "report.json", "attestation.json", "data/train.csv"} <= set(archive.getnames())
+    assert {"manifest.txt", "report.json", "attestation.json", "croissant.json", "data/train.csv"} <= set(archive.getnames())
+    assert archive.extractfile("croissant.json").read() == croissant.content
     manifest = archive.extractfile("manifest.txt").read()
     assert hashlib.sha256(manifest).hexdigest() == shown["manifest_sha256"]
 

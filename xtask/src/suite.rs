@@ -246,6 +246,8 @@ fn client_command(python: &Path, folder: &Path, engine: &str) -> Command {
         .arg("--ignore")
         .arg(folder.join("test_attest.py"))
         .arg("--ignore")
+        .arg(folder.join("test_croissant.py"))
+        .arg("--ignore")
         .arg(folder.join("test_key_services.py"))
         .arg("--ignore")
         .arg(folder.join("test_keys.py"))
@@ -281,7 +283,11 @@ fn attest_tests(folder: &Path) -> Tally {
     let python = shell::cargo(&["build", "--quiet", "--package", "attest", "--example", "make_fixture"])
         .and_then(|()| environment("attest"));
     tests_with(python, folder, |command| {
-        command.arg(folder.join("test_attest.py")).env("STRONGROOM_ATTEST", example("make_fixture"));
+        command
+            .arg(folder.join("test_attest.py"))
+            .arg(folder.join("test_croissant.py"))
+            .env("STRONGROOM_ATTEST", example("make_fixture"))
+            .env("STRONGROOM_BINARY", shell::target().join("debug").join("strongroom"));
     })
 }
 

@@ -5,7 +5,7 @@
 //! - [`dsse`] and [`statement`]: signed in-toto statements: where a model comes from, what was tested, scanned and decided.
 //!
 //! - [`record`]: everything that is known of a model version, from which [`bom`] (CycloneDX), [`papers`] (model card, Annex IV) are
-//!   made; [`croissant`] describes a data set version.
+//!   made.
 //! - [`evidence`]: all of it in one file that is checked without a server.
 //!
 //! It is not a room: it knows no caller, no database and no network, and it decides nothing about who may do what. It makes
@@ -18,7 +18,6 @@
 
 pub mod bom;
 pub mod certificate;
-pub mod croissant;
 pub mod dsse;
 pub mod environment;
 mod error;

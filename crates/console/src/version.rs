@@ -278,7 +278,12 @@ pub async fn decide(
 /// The documents that an inspection left, by name and address.
 #[must_use]
 pub fn documents(page: &str, has_report: bool) -> Vec<(&'static str, String)> {
-    let all = [("The whole report", "report.html"), ("Report as JSON", "report.json"), ("Signed statement", "attestation.json")];
+    let all = [
+        ("The whole report", "report.html"),
+        ("Report as JSON", "report.json"),
+        ("Signed statement", "attestation.json"),
+        ("Croissant", "croissant.json"),
+    ];
     all.into_iter().filter(|_| has_report).map(|(name, file)| (name, format!("{page}/documents/{file}"))).collect()
 }
 

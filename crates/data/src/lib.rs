@@ -23,6 +23,7 @@
 
 mod attest;
 mod config;
+mod described;
 mod inspect;
 pub mod limits;
 pub mod ops;

@@ -17,6 +17,7 @@
 mod attestation;
 pub mod catalogue;
 mod confine;
+pub mod croissant;
 mod csv;
 #[cfg(feature = "options")]
 mod csv_words;

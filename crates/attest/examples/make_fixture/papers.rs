@@ -5,7 +5,6 @@ use std::error::Error;
 use std::path::Path;
 
 use attest::bom::bom;
-use attest::croissant::{Column, ColumnKind, DataFile, DatasetRecord, Table, croissant};
 use attest::environment::from_requirements;
 use attest::evidence::Evidence;
 use attest::oms::{FileDigest, Manifest, SIGNATURE_NAME, sign_with_key};
@@ -20,6 +19,7 @@ use attest::record::{
 };
 use attest::statement::{Predicate, Resource, Statement};
 use attest::{EcdsaSigner, Signer};
+use inspection::croissant::{Column, ColumnKind, DataFile, DatasetRecord, Table, croissant};
 use kernel::{Secret, hex, sha256};
 
 const AT: i64 = 1_796_083_200_000_000;

@@ -5,6 +5,7 @@ use gate::{Action, Operation, Outcome, Permit, Target};
 use kernel::{Problem, hex};
 use vault::objects::{Piece, Sending, StoredObject};
 
+use crate::described::FILES;
 use crate::store::{self, files, versions};
 use crate::types::{DocumentKind, no_version};
 use crate::{Body, Data, Manifest, Version, rules};
@@ -16,8 +17,12 @@ const HEADER_NAME_BYTES_MAX: usize = 100;
 /// Two empty blocks end an archive.
 const END_BYTES: usize = 1_024;
 
-/// Takes a version out: its files below `data/`, and beside them the manifest's text, the contract, and the report, page and
-/// attestation of its last inspection.
+/// The documents that an archive has.
+const TOLD: [DocumentKind; 5] =
+    [DocumentKind::Contract, DocumentKind::Report, DocumentKind::Page, DocumentKind::Attestation, DocumentKind::Croissant];
+
+/// Takes a version out: its files below `data/`, and beside them the manifest's text, the contract, and the report, page,
+/// attestation and description of its last inspection.
 pub struct Export {
     /// The room.
     pub room: Data,
@@ -50,7 +55,7 @@ impl Operation for Export {
         let found = self.room.db().read(&permit, move |reader| {
             let version = versions::get(reader, &id)?.ok_or_else(no_version)?;
             let mut documents = Vec::new();
-            for kind in [DocumentKind::Contract, DocumentKind::Report, DocumentKind::Page, DocumentKind::Attestation] {
+            for kind in TOLD {
                 documents.extend(files::document(reader, &id, kind)?.map(|object| (kind.word().to_owned(), object)));
             }
             let manifest = Manifest::of(files::manifest(reader, &id)?);
@@ -61,7 +66,7 @@ impl Operation for Export {
         let mut archive = Archive::default();
         archive.text("manifest.txt", manifest_text(&manifest));
         documents.into_iter().for_each(|(name, object)| archive.object(&name, object));
-        all.into_iter().for_each(|(path, object)| archive.object(&format!("data/{path}"), object));
+        all.into_iter().for_each(|(path, object)| archive.object(&format!("{FILES}{path}"), object));
         archive.end();
         let outcome = outcome(&version, archive.size_bytes)?;
         let size_bytes = archive.size_bytes;

@@ -17,6 +17,7 @@ use vault::db::{Reader, Writer};
 use vault::objects::{ObjectId, StoredObject};
 
 use super::left_out::LeftOut;
+use crate::described::described;
 use crate::inspect::Inspect;
 use crate::provenance::{self, Provenance};
 use crate::queries::{Files, PREVIOUS_TABLE, TableFiles};
@@ -344,7 +345,7 @@ impl Data {
         let (findings, verdict) = policy.judge(&report.findings);
         let classes = classes_of(&report);
         let report_bytes = serde_json::to_vec(&report).map_err(|e| Problem::internal("the report cannot be written", e))?;
-        let texts = self.documents(&report, report_bytes, &policy).await?;
+        let texts = self.documents(&subject.version, &report, report_bytes, &policy).await?;
         let report_sha256 = texts.first().map(|(_, bytes)| sha256(bytes)).unwrap_or_default();
         let mut documents = Vec::new();
         for (kind, bytes) in texts {
@@ -377,9 +378,10 @@ impl Data {
         }
     }
 
-    /// The report, its page, and the signed statement that binds it to the manifest.
+    /// The report, its page, the signed statement that binds it to the manifest, and the version as Croissant.
     async fn documents(
         &self,
+        version: &Version,
         report: &InspectionReport,
         report_bytes: Vec<u8>,
         policy: &VerdictPolicy,
@@ -390,7 +392,12 @@ impl Data {
         let envelope = attest::sign(&seed, statement.as_bytes())?;
         let envelope = serde_json::to_vec(&envelope).map_err(|e| Problem::internal("the attestation cannot be written", e))?;
         let page = inspection::html(report).into_bytes();
-        Ok(vec![(DocumentKind::Report, report_bytes), (DocumentKind::Page, page), (DocumentKind::Attestation, envelope)])
+        Ok(vec![
+            (DocumentKind::Report, report_bytes),
+            (DocumentKind::Page, page),
+            (DocumentKind::Attestation, envelope),
+            (DocumentKind::Croissant, described(version, report)?),
+        ])
     }
 
     /// No report: the inspection failed or was cancelled, and the version stays in quarantine.
@@ -451,6 +458,11 @@ fn settle(
         .with("manifest_sha256", report.manifest_sha256.clone())
         .with("policy_sha256", policy)
         .with("finding_count", findings.len());
+    let described = documents.iter().find(|(kind, _)| *kind == DocumentKind::Croissant);
+    let outcome = match described {
+        Some((_, object)) => outcome.with("croissant_sha256", hex(&object.sha256)),
+        None => outcome,
+    };
     Ok((Ended::Judged { verdict: *verdict, state }, outcome))
 }
 

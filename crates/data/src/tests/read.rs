@@ -81,8 +81,9 @@ fn an_export_is_an_archive_with_all_that_vouches_for_it() {
         std::fs::write(&path, &bytes).unwrap();
         let listed = std::process::Command::new("tar").arg("-tf").arg(&path).output().unwrap();
         let names: Vec<String> = String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
-        let expected = ["manifest.txt", "report.json", "report.html", "attestation.json", "data/a.csv", &format!("data/{long}")]
-            .map(str::to_owned);
+        let documents = ["manifest.txt", "report.json", "report.html", "attestation.json", "croissant.json"];
+        let deep = format!("data/{long}");
+        let expected = [&documents[..], &["data/a.csv", &deep]].concat();
         assert_eq!(names, expected, "{}", String::from_utf8_lossy(&listed.stderr));
     });
 }

@@ -416,12 +416,14 @@ pub enum DocumentKind {
     Page,
     /// The signed statement about it.
     Attestation,
+    /// The version as Croissant, with the paths of its archive.
+    Croissant,
     /// The rows that it lacks of the version that it was cleaned from, as JSON.
     Removed,
 }
 
 impl DocumentKind {
-    const ALL: [Self; 5] = [Self::Contract, Self::Report, Self::Page, Self::Attestation, Self::Removed];
+    const ALL: [Self; 6] = [Self::Contract, Self::Report, Self::Page, Self::Attestation, Self::Croissant, Self::Removed];
 
     /// The word in rows and addresses.
     #[must_use]
@@ -431,6 +433,7 @@ impl DocumentKind {
             Self::Report => "report.json",
             Self::Page => "report.html",
             Self::Attestation => "attestation.json",
+            Self::Croissant => "croissant.json",
             Self::Removed => "removed-rows.json",
         }
     }

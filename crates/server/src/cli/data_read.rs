@@ -61,6 +61,8 @@ enum Part {
     Html,
     /// The signed in-toto statement (DSSE).
     Attestation,
+    /// The version as Croissant (JSON-LD), as it lies in the archive of `data export`.
+    Croissant,
     /// The contract that it was committed with.
     Contract,
     /// The rows that it lacks of the version that it was cleaned from.
@@ -174,6 +176,7 @@ impl Report {
             Part::Json => "report.json",
             Part::Html => "report.html",
             Part::Attestation => "attestation.json",
+            Part::Croissant => "croissant.json",
             Part::Contract => "contract.yaml",
             Part::Removed => "removed-rows.json",
         };

@@ -276,7 +276,7 @@ fn document(room: Data, inbound: &Inbound) -> Result<ReadDocument, Problem> {
     let kind = DocumentKind::parse(inbound.path("document"));
     let unknown = || {
         Problem::not_found(
-            "a version has `contract.yaml`, `report.json`, `report.html`, `attestation.json` and `removed-rows.json`",
+            "a version has `contract.yaml`, `report.json`, `report.html`, `attestation.json`, `croissant.json` and `removed-rows.json`",
         )
     };
     Ok(ReadDocument { room, dataset, version, kind: kind.ok_or_else(unknown)? })
@@ -415,6 +415,7 @@ fn document_answer(document: Document) -> Result<Answer, Problem> {
     let kind = match document.kind {
         DocumentKind::Contract => "application/yaml",
         DocumentKind::Report | DocumentKind::Attestation | DocumentKind::Removed => "application/json",
+        DocumentKind::Croissant => "application/ld+json",
         DocumentKind::Page => "text/html; charset=utf-8",
     };
     let mut answer = stream_answer(document.body, document.size_bytes, kind);

@@ -3,16 +3,13 @@
 //! Source: MLCommons, Croissant format specification 1.0 and RAI 1.0. What is not known is left out, the description aside, which
 //! the format requires: there it is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::Micros;
+use kernel::{Kind, Micros, Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::dsse::within;
-use crate::error::AttestError;
-
-/// Files of one description.
+/// Files that one description names one by one, with their digests.
 pub const FILE_COUNT_MAX: usize = 10_000;
 /// Columns of one table.
 pub const COLUMN_COUNT_MAX: usize = 10_000;
@@ -39,7 +36,9 @@ pub struct DatasetRecord {
     pub keywords: Vec<String>,
     /// Its files.
     pub files: Vec<DataFile>,
-    /// Those files that are tables, with their columns.
+    /// Files that are told of together.
+    pub sets: Vec<FileSet>,
+    /// Those files and sets that are tables, with their columns.
     pub tables: Vec<Table>,
     /// Classes of personal data that an inspection found; none if there was no inspection.
     pub personal_data: Option<Vec<String>>,
@@ -63,11 +62,21 @@ pub struct DataFile {
     pub media_type: Option<String>,
 }
 
+/// Files of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileSet {
+    /// Which they are: a glob, from where the description lies.
+    pub pattern: String,
+    /// Such as `text/csv`; guessed by the pattern's ending if none.
+    pub media_type: Option<String>,
+}
+
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Table {
-    /// The path of its file.
+    /// The path of its file, or the pattern of the set that has its rows.
     pub path: String,
     /// Its columns.
     pub columns: Vec<Column>,
@@ -117,12 +126,16 @@ impl ColumnKind {
 /// The description of `record`.
 ///
 /// # Errors
-/// `TooBig` over a limit; `Malformed` for a table without a file.
-pub fn croissant(record: &DatasetRecord) -> Result<Vec<u8>, AttestError> {
-    within("the number of files", record.files.len(), FILE_COUNT_MAX)?;
+/// `TooLarge` over a limit; `Invalid` for a table without a file.
+pub fn croissant(record: &DatasetRecord) -> Result<Vec<u8>, Problem> {
+    within("files", record.files.len(), FILE_COUNT_MAX)?;
     let mut ids = Ids::default();
     let files: Vec<(String, &DataFile)> = record.files.iter().map(|file| (ids.of(&file.path), file)).collect();
-    let tables = record.tables.iter().map(|table| record_set(table, &files, &mut ids)).collect::<Result<Vec<_>, _>>()?;
+    let sets: Vec<(String, &FileSet)> = record.sets.iter().map(|set| (ids.of(&set.pattern), set)).collect();
+    let mut sources: BTreeMap<&str, Value> = BTreeMap::new();
+    sources.extend(files.iter().map(|(id, file)| (file.path.as_str(), json!({ "fileObject": { "@id": id } }))));
+    sources.extend(sets.iter().map(|(id, set)| (set.pattern.as_str(), json!({ "fileSet": { "@id": id } }))));
+    let tables = record.tables.iter().map(|table| record_set(table, &sources, &mut ids)).collect::<Result<Vec<_>, _>>()?;
     let mut all = Map::new();
     let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
     put("@context", context());
@@ -155,11 +168,19 @@ pub fn croissant(record: &DatasetRecord) -> Result<Vec<u8>, AttestError> {
     if let Some(classes) = record.personal_data.as_ref().filter(|classes| !classes.is_empty()) {
         put("rai:personalSensitiveInformation", json!(classes));
     }
-    put("distribution", Value::Array(files.iter().map(|(id, file)| file_object(id, file)).collect()));
+    let objects = files.iter().map(|(id, file)| file_object(id, file));
+    put("distribution", Value::Array(objects.chain(sets.iter().map(|(id, set)| file_set(id, set))).collect()));
     if !tables.is_empty() {
         put("recordSet", Value::Array(tables));
     }
-    serde_json::to_vec_pretty(&all).map_err(|error| AttestError::malformed(format!("the description cannot be written: {error}")))
+    serde_json::to_vec_pretty(&all).map_err(|error| Problem::internal("the description cannot be written", error))
+}
+
+fn within(what: &str, count: usize, max: usize) -> Result<(), Problem> {
+    if count > max {
+        return Err(Problem::new(Kind::TooLarge, format!("a description has at most {max} {what}, not {count}")));
+    }
+    Ok(())
 }
 
 fn file_object(id: &str, file: &DataFile) -> Value {
@@ -169,10 +190,17 @@ fn file_object(id: &str, file: &DataFile) -> Value {
     })
 }
 
-fn record_set(table: &Table, files: &[(String, &DataFile)], ids: &mut Ids) -> Result<Value, AttestError> {
-    within("the number of columns", table.columns.len(), COLUMN_COUNT_MAX)?;
-    let file = files.iter().find(|(_, file)| file.path == table.path).map(|(id, _)| id);
-    let file = file.ok_or_else(|| AttestError::malformed(format!("the table `{}` is none of the files", table.path)))?;
+fn file_set(id: &str, set: &FileSet) -> Value {
+    json!({
+        "@type": "cr:FileSet", "@id": id, "name": id, "includes": set.pattern,
+        "encodingFormat": set.media_type.as_deref().unwrap_or_else(|| guessed(&set.pattern)),
+    })
+}
+
+fn record_set(table: &Table, sources: &BTreeMap<&str, Value>, ids: &mut Ids) -> Result<Value, Problem> {
+    within("columns", table.columns.len(), COLUMN_COUNT_MAX)?;
+    let source = sources.get(table.path.as_str());
+    let source = source.ok_or_else(|| Problem::invalid(format!("the table `{}` is none of the files", table.path)))?;
     let stem = table.path.rsplit('/').next().unwrap_or_default().split('.').next().unwrap_or_default();
     let id = ids.of(stem);
     let mut names = Ids::default();
@@ -181,9 +209,12 @@ fn record_set(table: &Table, files: &[(String, &DataFile)], ids: &mut Ids) -> Re
         .iter()
         .map(|column| {
             let name = names.of(&column.name);
+            let mut from = source.clone();
+            if let Some(from) = from.as_object_mut() {
+                from.insert("extract".to_owned(), json!({ "column": column.name }));
+            }
             let mut field = json!({
-                "@type": "cr:Field", "@id": format!("{id}/{name}"), "name": name, "dataType": column.kind.word(),
-                "source": { "fileObject": { "@id": file }, "extract": { "column": column.name } },
+                "@type": "cr:Field", "@id": format!("{id}/{name}"), "name": name, "dataType": column.kind.word(), "source": from,
             });
             if let (Some(description), Some(field)) = (&column.description, field.as_object_mut()) {
                 field.insert("description".to_owned(), json!(description));
@@ -224,13 +255,15 @@ fn version(text: &str) -> Option<String> {
     }
 }
 
-fn guessed(path: &str) -> &'static str {
+/// What a file is by its ending.
+#[must_use]
+pub fn guessed(path: &str) -> &'static str {
     match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
         Some("csv") => "text/csv",
         Some("tsv") => "text/tsv",
         Some("parquet") => "application/x-parquet",
         Some("json") => "application/json",
-        Some("jsonl") => "application/jsonlines",
+        Some("jsonl" | "ndjson") => "application/jsonlines",
         Some("txt") => "text/plain",
         Some("png") => "image/png",
         Some("jpg" | "jpeg") => "image/jpeg",
@@ -330,6 +363,20 @@ mod tests {
         for (text, expected) in [("1.2.3", Some("1.2.3")), ("v7", None), ("", None), ("1..2", None)] {
             assert_eq!(version(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn files_of_one_kind_are_told_of_together_and_are_one_table() {
+        let columns = vec![Column { name: "a".to_owned(), kind: ColumnKind::Integer, description: None }];
+        let set = FileSet { pattern: "data/*.csv".to_owned(), media_type: None };
+        let tables = vec![Table { path: set.pattern.clone(), columns }];
+        let said = written(&DatasetRecord { files: Vec::new(), sets: vec![set], tables, ..sample() });
+        let expected = json!({
+            "@type": "cr:FileSet", "@id": "data--.csv", "name": "data--.csv", "includes": "data/*.csv", "encodingFormat": "text/csv",
+        });
+        assert_eq!(said["distribution"], json!([expected]));
+        let source = json!({ "fileSet": { "@id": "data--.csv" }, "extract": { "column": "a" } });
+        assert_eq!(said["recordSet"][0]["field"][0]["source"], source);
     }
 
     #[test]
