@@ -235,6 +235,7 @@ def test_a_workspace_is_chosen_and_kept_on_the_way(world):
         assert "elsewhere" in browser.find("body").text
         # A form stays there as well.
         browser.go(f"/console/access?workspace={workspace}")
+        browser.find("select[name=role]").send_keys("owner")
         browser.fill(reason="for a while")
         browser.click("form[action^='/console/access'] button")
         assert "for a while" in browser.text() and workspace in browser.find("#workspace").text

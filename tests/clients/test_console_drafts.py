@@ -78,6 +78,7 @@ def test_what_was_refused_can_be_mended_without_typing_it_again(world):
     with browsers.browser(server) as browser:
         browser.log_in(who.name, who.password)
         browser.go("/console/access")
+        browser.find("select[name=role]").send_keys("contributor")
         browser.fill(reason="for the audit")
         # A browser holds to what the field says; the server looks too.
         browser.driver.execute_script("document.querySelector('[name=hours]').removeAttribute('max')")
@@ -89,6 +90,7 @@ def test_what_was_refused_can_be_mended_without_typing_it_again(world):
         browser.wait(lambda: notes(browser), "what was typed stands there again")
         assert browser.find("[name=reason]").get_attribute("value") == "for the audit"
         assert browser.find("[name=hours]").get_attribute("value") == "9999"
+        assert browser.find("[name=role]").get_attribute("value") == "contributor"
         browser.fill(hours="1")
         browser.click(button)
         browser.wait(lambda: kept(browser) == 0, "it is forgotten")
@@ -113,6 +115,7 @@ def test_without_scripts_the_log_in_says_that_nothing_was_done(world):
     with browsers.browser(server, scripts=False) as browser:
         browser.log_in(who.name, who.password)
         browser.go("/console/access")
+        browser.find("select[name=role]").send_keys("contributor")
         browser.fill(reason="for the audit")
         browser.driver.delete_cookie("__Host-strongroom")
         browser.click("form[action^='/console/access'] button")

@@ -1,5 +1,7 @@
 //! One's own account: what opens it, where it is open, and its tokens.
 
+use std::sync::Arc;
+
 use askama::Template;
 use gate::{Method as Shown, Operation};
 use http::{Method, StatusCode};
@@ -160,7 +162,7 @@ fn codes(door: &mut Door, identity: &Identity, once: &Once) {
         // The host names the account in the app: no character of it needs to be escaped in an address.
         Ok((OfferTotp { room: room.clone(), issuer: inbound.host().replace(['[', ']', ':'], "") }, ()))
     };
-    once.form(door, identity, "/account/totp", offer, |offer, ()| Some(Box::new(move || shown_offer(&offer))));
+    once.form(door, identity, "/account/totp", offer, |offer, ()| Some(Arc::new(move || shown_offer(&offer))));
     confirm_code(door, identity, once);
     let room = identity.clone();
     let renew = move |inbound: &Inbound| {
@@ -183,6 +185,7 @@ fn confirm_code(door: &mut Door, identity: &Identity, once: &Once) {
                 let turn = once.turn(&once::credential(visitor), CONFIRM, id, visitor.at()).await;
                 if let Some(address) = turn.led_to() {
                     visitor.call(GetMe { room }).await?;
+                    once.show_again(address);
                     return Ok(redirect(address));
                 }
                 match visitor.call(confirm).await {
@@ -212,7 +215,7 @@ fn shown_codes(what: &'static str, codes: Vec<Secret>) -> Option<Make> {
     if codes.is_empty() {
         return None;
     }
-    Some(Box::new(move || page(&CodesTemplate { what, codes: codes.iter().filter_map(Secret::expose_text).collect() })))
+    Some(Arc::new(move || page(&CodesTemplate { what, codes: codes.iter().filter_map(Secret::expose_text).collect() })))
 }
 
 fn passkeys(door: &mut Door, identity: &Identity, once: &Once) {
@@ -260,7 +263,7 @@ fn tokens(door: &mut Door, identity: &Identity, clients: &Clients, once: &Once) 
     let clients = clients.clone();
     once.form(door, identity, "/account/tokens", create, move |minted, url: String| {
         let clients = clients.clone();
-        Some(Box::new(move || {
+        Some(Arc::new(move || {
             let secret = minted.secret.expose_text().unwrap_or_default();
             page(&TokenTemplate {
                 label: &minted.token.label,

@@ -1,5 +1,7 @@
 //! One's own devices: which there are, how far each is trusted and on what evidence, and their end.
 
+use std::sync::Arc;
+
 use askama::Template;
 use devices::Devices;
 use devices::ops::invite::Invite;
@@ -73,7 +75,7 @@ pub fn routes(door: &mut Door, identity: &Identity, devices: &Devices, once: &On
     let room = devices.clone();
     let invite = move |inbound: &Inbound| Ok((Invite { room: room.clone() }, inbound.origin()));
     once.form(door, identity, "/account/devices/enrolment", invite, |leave, url: String| {
-        Some(Box::new(move || {
+        Some(Arc::new(move || {
             let secret = leave.secret.expose_text().unwrap_or_default();
             page(&EnrolmentTemplate { secret, url: &url, ends: moment(leave.expires_at) })
         }))

@@ -1,8 +1,8 @@
 //! What is shown once. A form that makes a secret leads on to a page that shows it a single time: whoever loads that page again is told so, and makes
 //! no second one by it. Until it is asked for, for a minute at most, what is shown is kept in memory and nowhere else. For as long a form that comes twice,
-//! as by a double click, is done once: each has an id of its own, and the second time leads where the first did.
+//! as by a double click, is done once: each has an id of its own, and the second time leads where the first did, whose answer a browser has thrown away.
 //!
-//! INVARIANT: it is shown to the session or token that made it, one time. Held by `tests::it_is_shown_to_who_made_it_one_time_and_not_for_long`.
+//! INVARIANT: it is shown to the session or token that made it, one time each time that its form is sent. Held by `tests::it_is_shown_to_who_made_it_one_time_and_not_for_long`.
 //! INVARIANT: a form is done once, however often it comes. Held by `tests::a_form_that_comes_twice_has_one_turn_after_the_other`.
 
 use std::collections::BTreeMap;
@@ -38,12 +38,13 @@ pub fn form_id() -> String {
 }
 
 /// Makes the page. It holds the secret.
-pub type Make = Box<dyn FnOnce() -> Result<Answer, Problem> + Send>;
+pub type Make = Arc<dyn Fn() -> Result<Answer, Problem> + Send + Sync>;
 
 struct Waiting {
     /// The session or token that it is for.
     of: String,
     until: Micros,
+    is_shown: bool,
     make: Make,
 }
 
@@ -116,6 +117,7 @@ impl Once {
                     let turn = once.turn(&credential(visitor), path, id, visitor.at()).await;
                     if let Some(address) = turn.led_to() {
                         visitor.call(GetMe { room }).await?;
+                        once.show_again(address);
                         return Ok(redirect(address));
                     }
                     let output = visitor.call(operation).await?;
@@ -176,16 +178,26 @@ impl Once {
         }
         let name = random_text(NAME_CHARS);
         let until = at.plus_secs(i64::from(KEPT_SECONDS));
-        waiting.insert(name.clone(), Waiting { of: of.to_owned(), until, make });
+        waiting.insert(name.clone(), Waiting { of: of.to_owned(), until, is_shown: false, make });
         Ok(name)
+    }
+
+    /// The form that led to this address came again: who sent it has not seen what the first answer led to.
+    pub fn show_again(&self, address: &str) {
+        let waiting = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting;
+        let name = address.strip_prefix(PAGE).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(one) = name.and_then(|name| waiting.get_mut(name)) {
+            one.is_shown = false;
+        }
     }
 
     /// The page of a name, where it waits for this session or token: from then on it does not.
     fn take(&self, of: &str, name: &str, at: Micros) -> Option<Make> {
         let waiting = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting;
         waiting.retain(|_, one| one.until > at);
-        waiting.get(name).filter(|one| one.of == of)?;
-        waiting.remove(name).map(|one| one.make)
+        let one = waiting.get_mut(name).filter(|one| one.of == of && !one.is_shown)?;
+        one.is_shown = true;
+        Some(Arc::clone(&one.make))
     }
 
     /// What nobody asks for does not stay in memory.
@@ -226,7 +238,7 @@ mod tests {
     use super::*;
 
     fn page() -> Make {
-        Box::new(|| Ok(redirect("/shown")))
+        Arc::new(|| Ok(redirect("/shown")))
     }
 
     #[test]
@@ -239,6 +251,10 @@ mod tests {
         assert!(once.take("s_1", "another", at).is_none());
         assert!(once.take("s_1", &name, at).is_some());
         assert!(once.take("s_1", &name, at).is_none(), "loaded again");
+        once.show_again(&format!("{PAGE}/{name}"));
+        assert!(once.take("s_2", &name, at).is_none());
+        assert!(once.take("s_1", &name, at).is_some(), "its form was sent again");
+        assert!(once.take("s_1", &name, at).is_none());
         let (late, other) = (keep(), keep());
         assert_ne!(late, other);
         assert!(once.take("s_1", &late, at.plus_secs(60)).is_none(), "too late");

@@ -109,9 +109,15 @@ pub fn written_time(reader: &mut Reader<'_>) -> Result<Option<Micros>, Problem> 
     Ok(store::get(reader)?.map(|row| row.at))
 }
 
+/// How far it follows the wall clock in all, over times in which no server ran, once servers ran for so long.
+#[must_use]
+pub const fn allowance_us(ran_us: i64) -> i64 {
+    WEEK_US.saturating_add(ran_us / RUNNING_PER_ALLOWANCE)
+}
+
 /// The clock after a time in which no server ran.
 fn resumed(kept: ClockRow, wall_at: Micros) -> ClockRow {
-    let allowed = WEEK_US.saturating_add(kept.ran / RUNNING_PER_ALLOWANCE).saturating_sub(kept.granted).max(0);
+    let allowed = allowance_us(kept.ran).saturating_sub(kept.granted).max(0);
     // What it lags behind already counts too: after a long pause it catches up as the allowance grows.
     let granted = wall_at.0.saturating_sub(kept.at.0).clamp(0, allowed);
     ClockRow {

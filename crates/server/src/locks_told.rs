@@ -1,5 +1,5 @@
-//! What the log tells of locks, against what the database says of them: who takes the triggers away and changes rows behind the server's
-//! back is found here, although every byte is still there.
+//! What the log tells of locks and of the compliance clock, against what the database says of them: who takes the triggers away and changes rows
+//! behind the server's back is found here, although every byte is still there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,7 +14,11 @@ use crate::boot;
 use crate::config::Config;
 
 const TABLE: &str = "bucket_version";
+const CLOCK_TABLE: &str = "compliance_clock";
 const COMPLIANCE: &str = "COMPLIANCE";
+const DAY_US: i64 = 86_400 * 1_000_000;
+/// A record and the clock's row are not of the same moment.
+const SLACK_US: i64 = 3_600 * 1_000_000;
 /// Of more than so many faults the first are named.
 const FAULT_COUNT_MAX: usize = 100;
 
@@ -33,10 +37,58 @@ struct Told {
     versions: BTreeMap<String, Held>,
     /// The latest time of the compliance clock.
     compliance_at: i64,
+    /// What the log says of that clock.
+    clock: Clocked,
+}
+
+/// How the compliance clock went, by the records that tell of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clocked {
+    /// What it said first.
+    first: Option<i64>,
+    /// When a record last told what it said, and what that was.
+    last: Option<(i64, i64)>,
+    /// When the last record of all was written.
+    ended_at: i64,
+    /// By how much it was ahead of what it can have been, at the most.
+    ahead_us: i64,
+}
+
+impl Clocked {
+    /// Learns what it said at a moment.
+    fn said(&mut self, at: i64, compliance_at: i64) {
+        self.ahead_us = self.ahead_us.max(self.ahead(at, compliance_at));
+        self.first.get_or_insert(compliance_at);
+        self.last = Some((at, compliance_at));
+    }
+
+    /// By how much it is ahead, if it says this at that moment: it goes as fast as time, and follows jumps within its allowance alone.
+    fn ahead(&self, at: i64, compliance_at: i64) -> i64 {
+        let (Some(first), Some((then, said))) = (self.first, self.last) else { return 0 };
+        let passed = at.saturating_sub(then).max(0).saturating_add(SLACK_US);
+        let possible = said.saturating_add(passed).saturating_add(retention::clock::allowance_us(said.saturating_sub(first)));
+        compliance_at.saturating_sub(possible)
+    }
+
+    /// What is wrong with the clock's row, which says this.
+    fn fault(&self, row: Option<i64>) -> Option<Fault> {
+        let row_ahead = row.map_or(0, |row| self.ahead(self.ended_at, row));
+        let ahead_us = self.ahead_us.max(row_ahead);
+        (ahead_us > 0).then(|| Fault {
+            place: CLOCK_TABLE.to_owned(),
+            index: None,
+            what: format!(
+                "the compliance clock was set forward, by {} days more than it can have gone: the log tells otherwise",
+                ahead_us / DAY_US
+            ),
+        })
+    }
 }
 
 #[derive(Deserialize)]
 struct Record {
+    #[serde(default)]
+    at: i64,
     action: String,
     kind: String,
     #[serde(default)]
@@ -71,6 +123,7 @@ impl Told {
     }
 
     fn take(&mut self, record: &Record) {
+        self.clock.ended_at = self.clock.ended_at.max(record.at);
         if record.kind != "outcome" || record.status != "done" || !record.action.starts_with("buckets.") {
             return;
         }
@@ -78,6 +131,7 @@ impl Told {
         let number = |name: &str| record.details.get(name).and_then(Value::as_i64);
         if let Some(at) = number("compliance_at") {
             self.compliance_at = self.compliance_at.max(at);
+            self.clock.said(record.at, at);
         }
         let (mode, hold) = (text("mode"), number("legal_hold"));
         let Some(version) = text("version_id").filter(|_| mode.is_some() || hold.is_some()) else { return };
@@ -93,6 +147,7 @@ impl Told {
 
     fn faults(&self, reader: &mut Reader<'_>, now: Micros) -> Result<Vec<Fault>, Problem> {
         let there = self.rows(reader)?;
+        let clock = self.clock.fault(retention::clock::written_time(reader)?.map(|at| at.0));
         let now = now.0.max(self.compliance_at);
         let wrong = self.versions.iter().filter_map(|(version, told)| {
             let what = wrong_with(told, there.get(version), now)?;
@@ -102,7 +157,7 @@ impl Told {
                 what: format!("version `{version}` {what}: the log tells otherwise"),
             })
         });
-        Ok(wrong.take(FAULT_COUNT_MAX).collect())
+        Ok(clock.into_iter().chain(wrong).take(FAULT_COUNT_MAX).collect())
     }
 
     /// What the database says of the versions that the log tells of.
@@ -176,6 +231,28 @@ mod tests {
         ]);
         assert_eq!(told.versions, BTreeMap::from([("a".to_owned(), held("COMPLIANCE", 900, false))]));
         assert_eq!(told.compliance_at, 7);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_is_noticed_in_its_row_and_in_the_log() {
+        let clocked = |ticks: &[(i64, i64)], ended_at: i64| {
+            let mut clock = Clocked { ended_at: ended_at * DAY_US, ..Clocked::default() };
+            ticks.iter().for_each(|(at, said)| clock.said(at * DAY_US, said * DAY_US));
+            clock
+        };
+        let days =
+            |fault: Option<Fault>| fault.map(|fault| fault.what.split_whitespace().nth(7).unwrap().parse::<i64>().unwrap());
+        let steady = [(100, 100), (101, 101), (110, 110)];
+        let clock = clocked(&steady, 112);
+        // Two days that passed, and a week that it may follow.
+        for (row, ahead) in [(None, None), (Some(110), None), (Some(119), None), (Some(150), Some(30)), (Some(840), Some(720))] {
+            assert_eq!(days(clock.fault(row.map(|row| row * DAY_US))), ahead, "{row:?}");
+        }
+        let forged = clocked(&[steady[0], steady[1], (102, 832)], 103);
+        assert_eq!(days(forged.fault(Some(833 * DAY_US))), Some(722), "a server has told of it since");
+        let set_back = clocked(&[(100, 100), (20, 101)], 21);
+        assert_eq!(days(set_back.fault(Some(102 * DAY_US))), None, "the wall clock was set back");
+        assert_eq!(days(clocked(&[], 0).fault(Some(DAY_US))), None, "nothing is told of it yet");
     }
 
     #[test]

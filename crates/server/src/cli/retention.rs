@@ -41,7 +41,8 @@ pub enum Retention {
 /// Nothing but the connection.
 #[derive(Args)]
 #[command(
-    after_help = "A lag says that the wall clock is ahead of the compliance clock: it was set forward, or the server was down for long. \
+    after_help = "A lag says that the wall clock is ahead of the compliance clock: it was set forward, or the server was down for long; a lag below nought, \
+that it was set back, or that somebody changed the clock in the database (`strongroom audit verify` with the server stopped tells). \
 Retention waits for the compliance clock.\n\nExample:\n  strongroom retention status --json"
 )]
 pub struct Plain {

@@ -104,7 +104,7 @@ fn clock(clock: ClockState) -> Value {
         "compliance_at": to_text(clock.at),
         "wall_at": to_text(clock.wall_at),
         "lag_s": clock.lag_us() / 1_000_000,
-        "clock_is_followed": clock.lag_us() <= retention::clock::LAG_US_MAX,
+        "clock_is_followed": clock.lag_us().abs() <= retention::clock::LAG_US_MAX,
     })
 }
 
