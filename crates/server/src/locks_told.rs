@@ -123,6 +123,10 @@ impl Told {
     }
 
     fn take(&mut self, record: &Record) {
+        if self.clock.last.is_none() {
+            // It began with the wall clock, after the log.
+            self.clock.said(record.at, record.at);
+        }
         self.clock.ended_at = self.clock.ended_at.max(record.at);
         if record.kind != "outcome" || record.status != "done" || !record.action.starts_with("buckets.") {
             return;
