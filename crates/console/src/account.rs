@@ -183,10 +183,8 @@ fn confirm_code(door: &mut Door, identity: &Identity, once: &Once) {
         Ok(Chosen::verbs(move |visitor| {
             Box::pin(async move {
                 let turn = once.turn(&once::credential(visitor), CONFIRM, id, visitor.at()).await;
-                if let Some(address) = turn.led_to() {
-                    visitor.call(GetMe { room }).await?;
-                    once.show_again(address);
-                    return Ok(redirect(address));
+                if let Some(answer) = once.again(visitor, &turn, room).await? {
+                    return Ok(answer);
                 }
                 match visitor.call(confirm).await {
                     Ok(codes) => once.lead_on(visitor, turn, shown_codes("One-time codes are set up.", codes)),

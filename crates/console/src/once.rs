@@ -60,7 +60,7 @@ pub struct Turn(Option<OwnedMutexGuard<Option<String>>>);
 
 impl Turn {
     /// Where the same form led before.
-    pub fn led_to(&self) -> Option<&str> {
+    fn led_to(&self) -> Option<&str> {
         self.0.as_ref().and_then(|led_to| led_to.as_deref())
     }
 
@@ -115,10 +115,8 @@ impl Once {
             Ok(Chosen::verbs(move |visitor| {
                 Box::pin(async move {
                     let turn = once.turn(&credential(visitor), path, id, visitor.at()).await;
-                    if let Some(address) = turn.led_to() {
-                        visitor.call(GetMe { room }).await?;
-                        once.show_again(address);
-                        return Ok(redirect(address));
+                    if let Some(answer) = once.again(visitor, &turn, room).await? {
+                        return Ok(answer);
                     }
                     let output = visitor.call(operation).await?;
                     once.lead_on(visitor, turn, show(output, context))
@@ -131,6 +129,17 @@ impl Once {
     pub async fn turn(&self, of: &str, path: &str, id: Option<String>, at: Micros) -> Turn {
         let Some(led_to) = id.and_then(|id| self.begun((of.to_owned(), path.to_owned(), id), at)) else { return Turn(None) };
         Turn(Some(led_to.lock_owned().await))
+    }
+
+    /// Where the same form led before, if it came before: who sent it has not seen what the first answer led to.
+    ///
+    /// # Errors
+    /// As those of [`GetMe`].
+    pub async fn again(&self, visitor: &Visitor, turn: &Turn, room: Identity) -> Result<Option<Answer>, Problem> {
+        let Some(address) = turn.led_to() else { return Ok(None) };
+        visitor.call(GetMe { room }).await?;
+        self.show_again(address);
+        Ok(Some(redirect(address)))
     }
 
     /// Leads to the page that `make` makes.
@@ -182,8 +191,8 @@ impl Once {
         Ok(name)
     }
 
-    /// The form that led to this address came again: who sent it has not seen what the first answer led to.
-    pub fn show_again(&self, address: &str) {
+    /// The form that led to this address came again.
+    fn show_again(&self, address: &str) {
         let waiting = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting;
         let name = address.strip_prefix(PAGE).and_then(|rest| rest.strip_prefix('/'));
         if let Some(one) = name.and_then(|name| waiting.get_mut(name)) {

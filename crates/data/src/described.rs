@@ -32,21 +32,15 @@ struct ProfiledColumn {
 /// The description of an inspected version.
 pub(crate) fn described(version: &Version, report: &InspectionReport) -> Result<Vec<u8>, Problem> {
     let ending = table_ending(version, &report.files);
-    let many = report.files.len() > 1;
-    let mut sets = Vec::new();
-    if report.files.len() > FILE_COUNT_MAX {
-        sets = endings(&report.files).into_iter().map(|ending| set(&report.files, ending)).collect();
-    } else if let Some(ending) = ending.filter(|_| many) {
-        sets.push(set(&report.files, ending));
-    }
-    let place = match (ending, report.files.as_slice()) {
-        (Some(_), [only]) => Some(place(only)),
-        (Some(ending), _) => Some(set(&report.files, ending).pattern),
-        (None, _) => None,
+    let (named, sets) = match report.files.as_slice() {
+        [only] => (std::slice::from_ref(only), Vec::new()),
+        many if many.len() > FILE_COUNT_MAX => (&[][..], endings(many).into_iter().map(|ending| set(many, ending)).collect()),
+        many => (many, ending.map(|ending| set(many, ending)).into_iter().collect()),
     };
+    // Files of one ending are a single one, or a single set.
+    let path = ending.and_then(|_| sets.first().map(|set| set.pattern.clone()).or_else(|| named.first().map(place)));
     let columns = columns(report, ending);
-    let tables = place.filter(|_| !columns.is_empty()).map(|path| Table { path, columns });
-    let named = if report.files.len() > FILE_COUNT_MAX { &[] } else { report.files.as_slice() };
+    let tables = path.filter(|_| !columns.is_empty()).map(|path| Table { path, columns });
     croissant(&DatasetRecord {
         name: version.dataset.clone(),
         version: version.number.map(|number| number.to_string()).unwrap_or_default(),
